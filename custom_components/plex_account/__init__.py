@@ -1,0 +1,48 @@
+"""The Plex Account integration."""
+
+from homeassistant.const import CONF_TOKEN, Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+
+from .client import async_sign_out, plex_tv_client
+from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry
+from .services import async_setup_services
+
+PLATFORMS: list[Platform] = [Platform.BINARY_SENSOR, Platform.SENSOR]
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Set up the actions, which exist whether or not an account is loaded."""
+    async_setup_services(hass)
+    return True
+
+
+# Home Assistant 2026.10 still wants the booleans below; 2026.11 ignores them.
+async def async_setup_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool:
+    """Set up a Plex account."""
+    coordinator = PlexAccountCoordinator(hass, entry)
+    await coordinator.async_config_entry_first_refresh()
+    entry.runtime_data = coordinator
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool:
+    """Unload a Plex account."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> None:
+    """Sign out, so that plex.tv forgets the token and this device."""
+    await async_sign_out(
+        plex_tv_client(
+            hass,
+            client_identifier=entry.data[CONF_CLIENT_IDENTIFIER],
+            server_url=entry.data[CONF_SERVER_URL],
+            token=entry.data[CONF_TOKEN],
+        )
+    )

@@ -1,0 +1,132 @@
+"""The account API of plex.tv."""
+
+from typing import Final
+
+from aiohttp import ClientSession
+from yarl import URL
+
+from .exceptions import PlexResponseError
+from .http import ClientIdentity, Json, request
+from .models import Pin, Resource, User, servers_from_json
+
+PLEX_TV_URL: Final = "https://plex.tv"
+
+
+class PlexTvClient:
+    """A client of plex.tv for one account.
+
+    The session is the caller's and stays open. `token` is the account's token, and
+    `server_url` the address of plex.tv or of what stands in for it. Every method raises
+    a PlexError if plex.tv cannot be reached or refuses; what is said of exceptions
+    below is about the kinds that a caller may want to tell apart.
+    """
+
+    def __init__(
+        self,
+        session: ClientSession,
+        identity: ClientIdentity,
+        *,
+        token: str | None = None,
+        server_url: str = PLEX_TV_URL,
+    ) -> None:
+        """Keep what every request needs; nothing is sent."""
+        self._session = session
+        self._identity = identity
+        self._api = URL(server_url) / "api/v2"
+        self.token = token
+
+    async def sign_in(
+        self, login: str, password: str, *, verification_code: str | None = None
+    ) -> User:
+        """Sign in and keep the token that plex.tv issues.
+
+        `login` is the user name or the e-mail address. Accounts with two-factor
+        authentication need a `verification_code` as well.
+        Source: POST /api/v2/users/signin. It is never tried again by itself.
+
+        Raises PlexTwoFactorRequiredError (right password, no code),
+        PlexInvalidTwoFactorCodeError, PlexThrottledError (too many failures from this
+        IP address) or another PlexAuthenticationError (wrong login or password).
+        """
+        form = {"login": login, "password": password, "rememberMe": "true"}
+        if verification_code is not None:
+            form["verificationCode"] = verification_code
+        user = User.from_json(await self._request("POST", "users/signin", form=form))
+        if user.auth_token is None:
+            raise PlexResponseError("No token in the answer to a sign-in")
+        self.token = user.auth_token
+        return user
+
+    async def create_pin(self) -> Pin:
+        """Return a new code of four characters for plex.tv/link.
+
+        Source: POST /api/v2/pins.
+        """
+        return Pin.from_json(await self._request("POST", "pins"))
+
+    async def get_pin(self, pin_id: int) -> Pin:
+        """Return a code that this client identifier created, with its token once used.
+
+        Source: GET /api/v2/pins/{id}.
+        Raises PlexNotFoundError if the code has expired.
+        """
+        return Pin.from_json(await self._request("GET", f"pins/{pin_id}"))
+
+    async def get_user(self) -> User:
+        """Return the account's details.
+
+        Source: GET /api/v2/user.
+        Raises PlexAuthenticationError if the token is dead; no other error says so.
+        """
+        return User.from_json(await self._request("GET", "user"))
+
+    async def get_servers(self) -> list[Resource]:
+        """Return the servers that the account owns or that are shared with it.
+
+        Source: GET /api/v2/resources, with secure, relayed and IPv6 connections.
+        Raises PlexAuthenticationError if the token is dead.
+        """
+        return servers_from_json(
+            await self._request(
+                "GET",
+                "resources",
+                params={"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"},
+            )
+        )
+
+    async def ping(self) -> None:
+        """Extend the life of the token at plex.tv.
+
+        Source: GET /api/v2/ping.
+        Raises PlexAuthenticationError if the token is dead.
+        """
+        answer = await self._request("GET", "ping")
+        if not isinstance(answer, dict) or "pong" not in answer:
+            raise PlexResponseError("No pong in the answer")
+
+    async def sign_out(self) -> None:
+        """Make the token invalid and remove this client from the account's devices.
+
+        Source: DELETE /api/v2/users/signout.
+        """
+        await self._request("DELETE", "users/signout")
+        self.token = None
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        form: dict[str, str] | None = None,
+    ) -> Json:
+        """Send a request, with the account's token once there is one."""
+        return await request(
+            self._session,
+            self._identity,
+            method,
+            self._api / path,
+            token=self.token,
+            params=params,
+            form=form,
+        )

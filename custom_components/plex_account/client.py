@@ -1,0 +1,58 @@
+"""How Home Assistant presents itself to Plex, and takes its leave."""
+
+import asyncio
+from typing import Final
+
+from homeassistant.const import __version__
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.loader import async_get_loaded_integration
+
+from .api import ClientIdentity, PlexError, PlexTvClient
+from .const import DOMAIN, LOGGER
+
+# Seconds. Signing out is a courtesy, nobody waits longer for it.
+SIGN_OUT_TIMEOUT: Final = 5
+
+
+def client_identity(hass: HomeAssistant, client_identifier: str) -> ClientIdentity:
+    """Return what the user sees in the list of devices of the Plex account."""
+    return ClientIdentity(
+        client_identifier=client_identifier,
+        product="Plex Account for Home Assistant",
+        version=str(async_get_loaded_integration(hass, DOMAIN).version),
+        platform="Home Assistant",
+        platform_version=__version__,
+        device="Home Assistant",
+        # It becomes a header, which can't have line breaks.
+        device_name=" ".join(hass.config.location_name.split()),
+    )
+
+
+def plex_tv_client(
+    hass: HomeAssistant,
+    *,
+    client_identifier: str,
+    server_url: str,
+    token: str | None = None,
+) -> PlexTvClient:
+    """Return a client of plex.tv, with or without a token."""
+    return PlexTvClient(
+        async_get_clientsession(hass),
+        client_identity(hass, client_identifier),
+        token=token,
+        server_url=server_url,
+    )
+
+
+async def async_sign_out(client: PlexTvClient) -> None:
+    """Give back a token that is no longer needed, if plex.tv can be reached."""
+    try:
+        async with asyncio.timeout(SIGN_OUT_TIMEOUT):
+            await client.sign_out()
+    except (PlexError, TimeoutError) as err:
+        LOGGER.warning(
+            "Could not sign out of Plex (%s); Home Assistant may stay in the list of "
+            "authorized devices of the Plex account until it is removed there",
+            err or "no answer in time",
+        )

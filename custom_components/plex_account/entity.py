@@ -1,0 +1,78 @@
+"""Base entities of the Plex Account integration."""
+
+from collections.abc import Callable, Iterable
+from typing import override
+
+from homeassistant.core import callback
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.entity import Entity, EntityDescription
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .const import DOMAIN
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
+
+
+@callback
+def async_add_server_entities(
+    entry: PlexConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    create: Callable[[PlexServerCoordinator], Iterable[Entity]],
+) -> None:
+    """Add the entities of all servers, now and whenever the account gets a new one."""
+    account = entry.runtime_data
+    known: set[str] = set()
+
+    @callback
+    def add_new() -> None:
+        """Add the entities of the servers that have none yet."""
+        nonlocal known
+        new = account.servers.keys() - known
+        known = set(account.servers)
+        async_add_entities(
+            entity for key in new for entity in create(account.servers[key])
+        )
+
+    entry.async_on_unload(account.async_add_listener(add_new))
+    add_new()
+
+
+class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
+    """An entity of the account."""
+
+    _attr_has_entity_name = True
+
+    def __init__(
+        self, coordinator: PlexAccountCoordinator, description: EntityDescription
+    ) -> None:
+        """Initialize the entity."""
+        super().__init__(coordinator)
+        self.entity_description = description
+        uuid = coordinator.config_entry.unique_id
+        self._attr_unique_id = f"{uuid}_{description.key}"
+        # The coordinator keeps the devices themselves up to date.
+        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, str(uuid))})
+
+
+class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
+    """An entity of one of the account's servers."""
+
+    _attr_has_entity_name = True
+
+    def __init__(
+        self, coordinator: PlexServerCoordinator, description: EntityDescription
+    ) -> None:
+        """Initialize the entity."""
+        super().__init__(coordinator)
+        self.entity_description = description
+        identifier = coordinator.resource.client_identifier
+        self._attr_unique_id = (
+            f"{coordinator.config_entry.unique_id}_{identifier}_{description.key}"
+        )
+        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, identifier)})
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return if the server could be reached."""
+        return self.coordinator.reachable
