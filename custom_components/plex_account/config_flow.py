@@ -266,10 +266,11 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         """Take over the address of plex.tv, return the error if it can't be used."""
         typed = user_input.get(SECTION_ADVANCED, {}).get(CONF_SERVER_URL)
         if typed is not None:
-            self._server_url = typed.strip().rstrip("/")
-        if _is_safe_url(self._server_url):
-            return {}
-        return {CONF_SERVER_URL: "invalid_url"}
+            self._server_url = typed.strip()
+        if not _is_safe_url(self._server_url):
+            return {CONF_SERVER_URL: "invalid_url"}
+        self._server_url = self._server_url.rstrip("/")
+        return {}
 
     def _client(self) -> PlexTvClient:
         """Return a client that has no token yet."""

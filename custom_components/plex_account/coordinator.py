@@ -17,6 +17,7 @@ from homeassistant.util import dt as dt_util
 from .api import (
     Connection,
     PlexAuthenticationError,
+    PlexConnectionError,
     PlexError,
     PlexServerClient,
     Resource,
@@ -245,7 +246,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         )
         self.account = account
         self.resource = resource
-        self._rejected: TransientToken | None = None
+        self._failed: PlexServerData | None = None
 
     @property
     def reachable(self) -> bool:
@@ -266,26 +267,26 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         Raises a translated HomeAssistantError if it still can't be reached.
         """
         while not self._shutdown_requested:
-            if (
-                self.data is not None
-                and self.last_update_success
-                and not self._needs_renewal(self.data.token)
-            ):
-                return self.data
+            data = self.data
+            if data is not None and self.last_update_success and self._is_good(data):
+                return data
             await self.async_refresh_or_raise()
         raise HomeAssistantError(
             **translation("server_unreachable", name=self.resource.name)
         )
 
-    async def async_renew_transient_token(self, old: TransientToken) -> PlexServerData:
-        """Replace a token, once for all who ask for it at the same time."""
-        self._rejected = old
+    async def async_reconnect(self, failed: PlexServerData | None) -> PlexServerData:
+        """Replace connection and token, once for all who ask for it at the same time.
+
+        `failed` is what the caller tried. Raises as async_get_data does.
+        """
+        self._failed = failed
         return await self.async_get_data()
 
     async def async_get_source_connection_information(
         self, source: str, *, refresh: bool
     ) -> SourceConnectionInformation:
-        """Ask the server for a source, with a new token if it rejects the one we have.
+        """Ask the server for a source, a second time if we have to connect anew.
 
         Raises the PlexError of the server's answer, or a translated HomeAssistantError
         if the server can't be reached.
@@ -295,8 +296,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             return await self._client(data).get_source_connection_information(
                 source, refresh=refresh
             )
-        except PlexAuthenticationError:
-            data = await self.async_renew_transient_token(data.token)
+        except PlexAuthenticationError, PlexConnectionError:
+            data = await self.async_reconnect(data)
         return await self._client(data).get_source_connection_information(
             source, refresh=refresh
         )
@@ -327,7 +328,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
 
     async def _async_check(self, data: PlexServerData) -> PlexServerData | None:
         """Return what still works, None if we have to connect anew."""
-        if self._needs_renewal(data.token):
+        if not self._is_good(data):
             return None
         try:
             server = await self._client(data).get_server()
@@ -361,12 +362,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             token=await client.get_transient_token(),
         )
 
-    def _needs_renewal(self, token: TransientToken) -> bool:
-        """Return if a token was rejected, is old, or is from before a clock was set."""
-        age = dt_util.utcnow() - token.issued_at
-        return (
-            token is self._rejected
-            or not timedelta() <= age < TRANSIENT_TOKEN_RENEWAL_AGE
+    def _is_good(self, data: PlexServerData) -> bool:
+        """Return if nothing is known against a connection and its token."""
+        # A negative age is that of a token from before the clock was set back.
+        age = dt_util.utcnow() - data.token.issued_at
+        return data != self._failed and (
+            timedelta() <= age < TRANSIENT_TOKEN_RENEWAL_AGE
         )
 
     def _client(self, data: PlexServerData) -> PlexServerClient:
@@ -376,6 +377,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             self.identity,
             base_url=data.connection.uri,
             token=data.token.token,
+            # We do not insist, since there may be a better address by now.
+            retries=0,
         )
 
 

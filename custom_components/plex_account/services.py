@@ -109,9 +109,10 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
                 )
             )
         (server,) = account.servers.values()
-    data = await server.async_get_data()
     if call.data[ATTR_REFRESH]:
-        data = await server.async_renew_transient_token(data.token)
+        data = await server.async_reconnect(server.data)
+    else:
+        data = await server.async_get_data()
     return {
         "server": {
             "name": server.resource.name,

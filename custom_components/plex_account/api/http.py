@@ -9,7 +9,16 @@ from http import HTTPStatus
 import random
 from xml.etree import ElementTree as ET
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout
+from aiohttp import (
+    ClientError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientRequest,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    ServerDisconnectedError,
+)
 import orjson
 from yarl import URL
 
@@ -165,6 +174,14 @@ async def _send(
     form: Mapping[str, str] | None,
 ) -> Json:
     """Send a request once."""
+
+    async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        try:
+            return await handler(req)
+        except (ClientOSError, ServerDisconnectedError) as err:
+            # As one of its own errors, aiohttp would send a DELETE or a GET again.
+            raise PlexConnectionError(f"{what}: {type(err).__name__}") from err
+
     try:
         async with session.request(
             method,
@@ -174,13 +191,15 @@ async def _send(
             headers=headers,
             allow_redirects=False,
             timeout=_TIMEOUT,
+            middlewares=(once,),
         ) as response:
             body = await _read_body(response, what)
     except TimeoutError as err:
         raise PlexTimeoutError(f"{what}: no connection in time") from err
-    except ClientError as err:
+    except (ClientError, UnicodeError) as err:
+        # The latter is Python's own resolver's, about a name that can't be one.
         raise PlexConnectionError(f"{what}: {type(err).__name__}") from err
-    if not response.ok or response.status >= HTTPStatus.MULTIPLE_CHOICES:
+    if response.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise _error(response, body, what)
     try:
         return _decode(body)
@@ -262,21 +281,17 @@ def _decode(body: bytes) -> Json:
     if not body:
         return None
     if body.lstrip().startswith(b"<"):
+        # Plex sends no document type, and its entities can be bombs. Nor does it send
+        # UTF-16, in which this would not find one.
+        if b"<!DOCTYPE" in body or b"\0" in body:
+            raise ValueError("XML with a document type")
         try:
-            root = ET.fromstring(body, parser=ET.XMLParser(target=_TreeBuilder()))
-        except ET.ParseError as err:
+            root = ET.fromstring(body)
+        except (ET.ParseError, LookupError) as err:  # the latter for an encoding
             raise ValueError(str(err)) from err
         return {root.tag: _xml_to_json(root)}
     decoded: Json = orjson.loads(body)
     return decoded
-
-
-class _TreeBuilder(ET.TreeBuilder):
-    """Build XML trees, but of no document that could define entities."""
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        """Refuse a document type: Plex sends none, and entities can be bombs."""
-        raise ValueError("XML with a document type")
 
 
 def _xml_to_json(element: ET.Element, depth: int = 1) -> dict[str, Json]:

@@ -98,7 +98,7 @@ class User:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the body of an answer; PlexResponseError if it is no user."""
-        data = _root(body, "user")
+        data = _root(body, "user", bare=True)
         return cls(
             id=_required(_integer(data, "id"), "user id"),
             uuid=_required(_text(data, "uuid"), "user uuid"),
@@ -151,12 +151,13 @@ class Pin:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the body of an answer; PlexResponseError if it is no PIN."""
-        data = _root(body, "pin")
+        data = _root(body, "pin", bare=True)
+        expires_in = _integer(data, "expiresIn")
         return cls(
             id=_required(_integer(data, "id"), "pin id"),
             code=_required(_text(data, "code"), "pin code"),
             qr=_text(data, "qr"),
-            expires_in=_integer(data, "expiresIn") or PIN_LIFETIME,
+            expires_in=PIN_LIFETIME if expires_in is None else expires_in,
             auth_token=_secret(data, "authToken"),
         )
 
@@ -179,16 +180,17 @@ class Connection:
         uri = _text(data, "uri") or ""
         try:
             url = URL(uri)
+            host, port = url.host, url.port
         except ValueError:
             return None
-        if url.scheme not in {"http", "https"} or not url.host or not url.port:
+        if url.scheme not in {"http", "https"} or not host or not port:
             return None
-        address = _text(data, "address") or url.host
+        address = _text(data, "address") or host
         return cls(
             uri=uri,
             protocol=url.scheme,
             address=address,
-            port=url.port,
+            port=port,
             local=_flag(data, "local") or False,
             relay=_flag(data, "relay") or False,
             # The flag is missing at custom URLs and at media servers.
@@ -248,12 +250,8 @@ def servers_from_json(body: Json) -> list[Resource]:
     match body:
         case list():
             items = _objects(body)
-        case {"resources": resources}:
-            items = [
-                resource
-                for root in _objects(resources)
-                for resource in _objects(root.get("resource"))
-            ]
+        case {"resources": dict(root)}:
+            items = _objects(root.get("resource"))
         case _:
             raise PlexResponseError("Not a list of resources")
     resources_by_id = {
@@ -342,11 +340,11 @@ def _connections(items: Iterable[dict[str, Json]]) -> tuple[Connection, ...]:
     )
 
 
-def _root(body: Json, tag: str) -> dict[str, Json]:
-    """Return the object that an answer is about: JSON wraps it or not, XML does."""
+def _root(body: Json, tag: str, *, bare: bool = False) -> dict[str, Json]:
+    """Return the object that an answer is about; plex.tv's JSON has it bare."""
     match body:
         case dict():
-            match body.get(tag, body):
+            match body.get(tag, body if bare else None):
                 case dict() as data:
                     return data
     raise PlexResponseError(f"No {tag} in the answer")
@@ -424,6 +422,6 @@ def _time(data: dict[str, Json], key: str) -> datetime | None:
             return datetime.fromtimestamp(seconds, UTC)
         text = (_text(data, key) or "").removesuffix(" UTC")
         when = datetime.fromisoformat(text)
+        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
     except ValueError, OverflowError, OSError:
         return None
-    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

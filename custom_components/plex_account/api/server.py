@@ -7,7 +7,7 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from .exceptions import PlexNotFoundError, PlexResponseError
-from .http import ClientIdentity, Json, request
+from .http import MAX_RETRIES, ClientIdentity, Json, request
 from .models import ServerIdentity, SourceConnectionInformation, TransientToken
 
 
@@ -16,9 +16,10 @@ class PlexServerClient:
 
     The session is the caller's and stays open. `base_url` is the URI of a connection,
     and `token` one that this very server accepts: its access token from plex.tv, or a
-    transient token. Every method raises a PlexError if the server cannot be reached or
-    refuses; what is said of exceptions below is about the kinds that a caller may want
-    to tell apart.
+    transient token. A request is tried again up to `retries` times, as `request` says;
+    who knows another address may prefer to try that. Every method raises a PlexError
+    if the server cannot be reached or refuses; what is said of exceptions below is
+    about the kinds that a caller may want to tell apart.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class PlexServerClient:
         *,
         base_url: str,
         token: str | None,
+        retries: int = MAX_RETRIES,
     ) -> None:
         """Keep what every request needs; nothing is sent."""
         self._session = session
         self._identity = identity
         self._base_url = URL(base_url)
         self._token = token
+        self._retries = retries
 
     async def get_identity(self) -> ServerIdentity:
         """Return which server answers at this address.
@@ -115,4 +118,5 @@ class PlexServerClient:
             self._base_url / path,
             token=self._token,
             params=params,
+            retries=self._retries,
         )

@@ -1,0 +1,28 @@
+"""Tests of the Plex Account integration."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from homeassistant.core import HomeAssistant
+
+if TYPE_CHECKING:
+    # At run time only once tests.harness, a module of this package, has been loaded.
+    from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+
+type Tick = Callable[[timedelta], Awaitable[None]]
+
+
+async def setup_integration(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Set up an account as Home Assistant does at its start."""
+    entry.add_to_hass(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def state_of(hass: HomeAssistant, entity_id: str) -> str:
+    """Return the state of an entity that must be there."""
+    state = hass.states.get(entity_id)
+    assert state, f"There is no {entity_id}"
+    return state.state

@@ -1,0 +1,102 @@
+"""Fixtures of the tests: a Plex emulator, and an account in it."""
+
+from collections.abc import AsyncGenerator, Generator
+from datetime import timedelta
+from typing import cast
+
+from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+import pytest_socket
+
+# Imported first, as the harness has a package of the same name.
+from custom_components.plex_account.const import (
+    CONF_CLIENT_IDENTIFIER,
+    CONF_SERVER_URL,
+    DOMAIN,
+)
+from homeassistant.const import CONF_TOKEN
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import DATA_RESOLVER, HassAsyncDNSResolver
+from homeassistant.loader import DATA_CUSTOM_COMPONENTS
+
+from . import Tick
+from .const import CLIENT_IDENTIFIER, PASSWORD
+from .plex_emulator import Account, LoopbackResolver, MediaServer, PlexEmulator
+
+
+@pytest.fixture(autouse=True)
+def loopback_sockets(socket_enabled: None) -> None:
+    """Allow real sockets, but only within this machine."""
+    pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"])
+
+
+@pytest.fixture
+def resolver() -> LoopbackResolver:
+    """Return what resolves names for Home Assistant: none, until a test says so."""
+    return LoopbackResolver()
+
+
+@pytest.fixture
+def hass(hass: HomeAssistant, resolver: LoopbackResolver) -> HomeAssistant:
+    """Let Home Assistant load this integration, and ask no real name server."""
+    hass.data.pop(DATA_CUSTOM_COMPONENTS)
+    hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, resolver)
+    return hass
+
+
+@pytest.fixture
+async def plex() -> AsyncGenerator[PlexEmulator]:
+    """Return a plex.tv without anyone in it."""
+    async with PlexEmulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def ada(plex: PlexEmulator) -> Account:
+    """Return an account with a Plex Pass."""
+    return plex.add_account("ada", password=PASSWORD, plex_pass=True)
+
+
+@pytest.fixture
+async def attic(plex: PlexEmulator, ada: Account) -> MediaServer:
+    """Return a server that Ada owns."""
+    return await plex.add_server("Attic", owner=ada)
+
+
+@pytest.fixture
+def config_entry(plex: PlexEmulator, ada: Account) -> MockConfigEntry:
+    """Return the entry of Ada's account, who has signed in before."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title=ada.user.title,
+        unique_id=ada.user.uuid,
+        data={
+            CONF_TOKEN: plex.tv.issue(ada, CLIENT_IDENTIFIER).text,
+            CONF_CLIENT_IDENTIFIER: CLIENT_IDENTIFIER,
+            CONF_SERVER_URL: plex.url,
+        },
+    )
+
+
+@pytest.fixture
+def freezer() -> Generator[FrozenDateTimeFactory]:
+    """Return what sets the clock, which goes on: real sockets need one that does."""
+    with freeze_time(tick=True) as factory:
+        yield factory
+
+
+@pytest.fixture
+def tick(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> Tick:
+    """Return what lets time pass, and what is due then happen."""
+
+    async def tick(delta: timedelta) -> None:
+        freezer.tick(delta)
+        async_fire_time_changed(hass)
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    return tick

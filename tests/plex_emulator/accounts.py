@@ -1,0 +1,219 @@
+"""Plex accounts and what plex.tv tells about them."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+import struct
+from typing import Any
+import zlib
+
+from .replies import Data, plex_data
+
+FREE_FEATURES = ("adaptive_bitrate", "home", "two-factor-authentication")
+PASS_FEATURES = (*FREE_FEATURES, "pass", "webhooks")
+
+
+@dataclass
+class Subscription:
+    """The Plex Pass of an account, or that there is none."""
+
+    active: bool = False
+    subscribed_at: datetime | None = None
+    status: str = "Inactive"
+    payment_service: str | None = None
+    plan: str | None = None
+    features: list[str] = field(default_factory=lambda: list(FREE_FEATURES))
+
+
+@dataclass
+class Profile:
+    """The language settings of an account."""
+
+    auto_select_audio: bool = True
+    default_audio_language: str | None = "en"
+    default_audio_languages: list[str] | None = None
+    default_subtitle_language: str | None = "en"
+    default_subtitle_languages: list[str] | None = None
+    auto_select_subtitle: int = 1
+    default_audio_accessibility: int = 0
+    default_subtitle_accessibility: int = 0
+    default_subtitle_forced: int = 0
+    watched_indicator: int = 1
+    media_reviews_visibility: int = 0
+    media_reviews_languages: list[str] | None = None
+
+
+@dataclass
+class Service:
+    """One of Plex's own services, with the account's token for it."""
+
+    identifier: str
+    endpoint: str
+    token: str | None
+    secret: str | None = None
+    status: str = "online"
+
+
+@dataclass
+class PastSubscription:
+    """A Plex Pass that ended. Only the answer to a sign-in has these."""
+
+    ends_at: int | None
+    id: str | None = None
+    mode: str | None = None
+    renews_at: int | None = None
+    billing: Data = field(
+        default_factory=lambda: {"paymentMethodId": None, "internalPaymentMethod": {}}
+    )
+    canceled: bool = False
+    grace_period: bool = False
+    on_hold: bool = False
+    can_reactivate: bool = False
+    can_upgrade: bool = False
+    can_downgrade: bool = False
+    can_convert: bool = False
+    type: str = "plexpass"
+    transfer: str | None = None
+    state: str = "ended"
+
+
+@dataclass
+class User:
+    """What plex.tv tells about an account, besides what depends on the token."""
+
+    id: int
+    uuid: str
+    username: str
+    title: str
+    email: str
+    thumb: str
+    friendly_name: str = ""
+    locale: str | None = None
+    confirmed: bool = True
+    joined_at: int = 1552593531
+    email_only_auth: bool = False
+    protected: bool = False
+    pin: str | None = None
+    mailing_list_status: str = "unsubscribed"
+    mailing_list_active: bool = False
+    scrobble_types: str = ""
+    country: str = "ES"
+    subscription_description: str | None = None
+    restricted: bool = False
+    anonymous: bool | None = False
+    home: bool = False
+    guest: bool = False
+    home_size: int = 1
+    home_admin: bool = False
+    max_home_size: int = 15
+    ads_consent: bool | None = None
+    ads_consent_set_at: int | None = None
+    ads_consent_reminder_at: int | None = None
+    experimental_features: bool = False
+    backup_codes_created: bool = False
+    attribution_partner: str | None = None
+    subscription: Subscription = field(default_factory=Subscription)
+    profile: Profile = field(default_factory=Profile)
+    entitlements: list[str] = field(default_factory=list)
+    roles: list[str] = field(default_factory=list)
+    subscriptions: list[Data] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class AccountToken:
+    """What one client has been signed in with: plex.tv keeps one for each client."""
+
+    text: str
+    account: Account
+    client_identifier: str
+    remember_expires_at: int
+
+
+@dataclass(eq=False)
+class Account:
+    """Someone who can sign in."""
+
+    user: User
+    password: str | None
+    """None for those who signed up with Google, Apple or Facebook."""
+    verification_code: str | None = None
+    """The code that the sign-in asks for, None without two-factor authentication."""
+    past_subscriptions: list[PastSubscription] = field(default_factory=list)
+    trials: list[Data] = field(default_factory=list)
+    avatar: bytes = b""
+    left_out: set[str] = field(default_factory=lambda: {"pin"})
+    """Plex's names of what the answers about the user do not have."""
+
+    def __post_init__(self) -> None:
+        """Give the account a picture of its own."""
+        self.avatar = self.avatar or draw_avatar(self.user.uuid)
+
+    @property
+    def username(self) -> str:
+        """The name to sign in with."""
+        return self.user.username
+
+    def known_as(self, login: str) -> bool:
+        """Tell whether this is the account's user name or e-mail address."""
+        return login.casefold() in {
+            self.user.username.casefold(),
+            self.user.email.casefold(),
+        }
+
+    def subscribe(self, plan: str = "lifetime") -> None:
+        """Give the account a Plex Pass."""
+        self.user.subscription = Subscription(
+            active=True,
+            subscribed_at=datetime(2019, 3, 16, 15, 20, 12, tzinfo=UTC),
+            status="Active",
+            plan=plan,
+            features=list(PASS_FEATURES),
+        )
+        self.user.subscription_description = f"{plan.capitalize()} Plex Pass"
+        self.user.entitlements = ["all"]
+        self.user.roles = ["plexpass"]
+
+    def unsubscribe(self) -> None:
+        """Take the Plex Pass away."""
+        self.user.subscription = Subscription()
+        self.user.subscription_description = None
+        self.user.entitlements = []
+        self.user.roles = []
+
+
+def user_data(token: AccountToken) -> Data:
+    """Return what plex.tv answers about the user who has this token."""
+    account = token.account
+    user = account.user
+    data: dict[str, Any] = plex_data(user) | {
+        "subscription": plex_data(user.subscription),
+        "profile": plex_data(user.profile),
+        "services": [plex_data(service) for service in user.services],
+        "authToken": token.text,
+        "rememberExpiresAt": token.remember_expires_at,
+        "hasPassword": account.password is not None,
+        "twoFactorEnabled": account.verification_code is not None,
+    }
+    return {name: data[name] for name in data if name not in account.left_out}
+
+
+def signed_in_data(token: AccountToken) -> Data:
+    """Return what plex.tv answers to a sign-in: a little more."""
+    account = token.account
+    past = [plex_data(subscription) for subscription in account.past_subscriptions]
+    return user_data(token) | {"pastSubscriptions": past, "trials": account.trials}
+
+
+def draw_avatar(uuid: str, size: int = 32) -> bytes:
+    """Draw a square PNG in a colour that depends on who it is for."""
+    colour = zlib.crc32(uuid.encode()).to_bytes(4)[:3]
+    rows = (b"\0" + colour * size) * size
+    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body))
+        + kind
+        + body
+        + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )

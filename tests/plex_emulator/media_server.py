@@ -1,0 +1,340 @@
+"""One Plex Media Server: who may ask it what."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+import re
+from typing import Any
+
+from . import clock
+from .accounts import Account
+from .host import Host
+from .problems import BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, RefusedError
+from .recording import Received
+from .replies import Answer, Data, html_answer, pms_answer
+from .resources import Connection, Listing, Share
+from .world import World
+
+TRANSIENT_LIFETIME = 48 * 60 * 60
+SOURCE = re.compile(r"(?P<scheme>server|provider)://(?P<name>[^/\s]+)(/\S*)?")
+# Shown before the error page, so that a browser gets to the sign-in.
+TO_WEB_APP = (
+    '<script>window.location = window.location.href + "web/index.html"</script>'
+)
+SINCE_SECURITY_RESOURCES = (1, 15, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whose token a request came with, and what it may do."""
+
+    account: Account | None
+    """None where the server lets in whoever is on its network."""
+    owner: bool
+    transient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TransientToken:
+    """A short-lived token with the rights of the one it was minted from."""
+
+    text: str
+    access: Access
+    issued_at: float
+
+    @property
+    def expires_at(self) -> float:
+        """When it dies, unless the server restarts before."""
+        return self.issued_at + TRANSIENT_LIFETIME
+
+
+@dataclass(eq=False)
+class Provider:
+    """A media provider in the cloud."""
+
+    identifier: str
+    name: str
+    connections: list[Connection] = field(default_factory=list)
+
+
+class MediaServer(Host):
+    """A Plex Media Server."""
+
+    def __init__(
+        self, label: str, world: World, owner: Account, listing: Listing
+    ) -> None:
+        """Make a server that has yet to be started."""
+        super().__init__(label, world.faults, world.requests)
+        self._world = world
+        self._tokens: dict[str, Account] = {}
+        self._transient: dict[str, TransientToken] = {}
+        self._routes: dict[str, Callable[[Received, Access], Answer]] = {
+            "/": self._root,
+            "/accounts": self._accounts,
+            "/status/sessions": self._sessions,
+            "/security/token": self._security_token,
+            "/security/resources": self._security_resources,
+        }
+        self.owner = owner
+        self.listing = listing
+        self.shares: dict[Account, Share] = {}
+        self.claimed = True
+        self.api_version = "1.2.3"
+        self.allows_without_token = False
+        """Whether clients on its network need no token."""
+        self.transient_tokens_may_mint = True
+        self.sources: list[MediaServer | Provider] | None = None
+        """What it can look up; None for all that its owner sees and a provider."""
+        self.unknown_source_status = 404
+        """Status for a source it does not know; 200 is an answer without a device."""
+        self.device_as_array = False
+        self.port_as_string = False
+
+    @property
+    def name(self) -> str:
+        """The name its owner gave it."""
+        return self.listing.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.listing.name = name
+
+    @property
+    def machine_identifier(self) -> str:
+        """The only thing about it that never changes."""
+        return self.listing.client_identifier
+
+    @property
+    def version(self) -> str:
+        """The version it runs."""
+        return self.listing.product_version
+
+    @property
+    def transient_tokens(self) -> list[TransientToken]:
+        """The transient tokens that are good now."""
+        now = clock.now()
+        return [token for token in self._transient.values() if now < token.expires_at]
+
+    def access_token(self, account: Account) -> str:
+        """Return the token that an account has for this server."""
+        for text, holder in self._tokens.items():
+            if holder is account:
+                return text
+        text = self._world.secrets.mint("server-token")
+        self._tokens[text] = account
+        return text
+
+    def mint(self, access: Access) -> TransientToken:
+        """Make a transient token with the rights of another token."""
+        token = TransientToken(
+            self._world.secrets.mint_transient(), access, clock.now()
+        )
+        self._transient[token.text] = token
+        return token
+
+    async def restart(self) -> None:
+        """Stop, lose the transient tokens, and start again."""
+        await self.stop()
+        self._transient.clear()
+        await self.start()
+
+    def revoke(self, account: Account) -> None:
+        """Make every token of an account worthless."""
+        self._tokens = {
+            text: holder
+            for text, holder in self._tokens.items()
+            if holder is not account
+        }
+        self._transient = {
+            text: token
+            for text, token in self._transient.items()
+            if token.access.account is not account
+        }
+
+    def answer(self, received: Received) -> Answer:
+        """Answer as a media server does."""
+        if received.path == "/identity":
+            return self._reply(received, self._identity())
+        try:
+            access = self._authenticate(received)
+            route = self._routes.get(received.path, _not_found)
+            return route(received, access)
+        except RefusedError as refused:
+            at_root = received.path == "/" and refused.problem is UNAUTHORIZED
+            return html_answer(
+                refused.problem.status,
+                refused.problem.message,
+                TO_WEB_APP if at_root else "",
+            )
+
+    def _reply(self, received: Received, container: Data) -> Answer:
+        return pms_answer(container, json=self.json_wanted(received))
+
+    def _authenticate(self, received: Received) -> Access:
+        text = received.token
+        if account := self._tokens.get(text):
+            return Access(account, owner=account is self.owner)
+        token = self._transient.get(text)
+        if token and clock.now() < token.expires_at:
+            return token.access
+        if not self.claimed or (self.allows_without_token and not text):
+            return Access(None, owner=True)
+        raise RefusedError(UNAUTHORIZED)
+
+    def _identity(self) -> Data:
+        return {
+            "size": 0,
+            "apiVersion": self.api_version,
+            "claimed": self.claimed,
+            "machineIdentifier": self.machine_identifier,
+            "version": self.version,
+        }
+
+    def _root(self, received: Received, access: Access) -> Answer:
+        user = self.owner.user
+        container: Data = {
+            "size": 2,
+            "allowCameraUpload": True,
+            "allowChannelAccess": True,
+            "allowMediaDeletion": True,
+            "allowSharing": True,
+            "allowSync": user.subscription.active,
+            "allowTuners": True,
+            "backgroundProcessing": True,
+            "certificate": True,
+            "companionProxy": True,
+            "countryCode": "esp",
+            "diagnostics": "logs,databases,streaminglogs",
+            "eventStream": True,
+            "friendlyName": self.name,
+            "hubSearch": True,
+            "livetv": 7,
+            "machineIdentifier": self.machine_identifier,
+            "multiuser": True,
+            "myPlex": self.claimed,
+            "myPlexMappingState": "mapped" if self.claimed else "unknown",
+            "myPlexSigninState": "ok" if self.claimed else "none",
+            "myPlexSubscription": self.claimed and user.subscription.active,
+            "myPlexUsername": user.email if self.claimed else "",
+            "ownerFeatures": ",".join(user.subscription.features),
+            "platform": self.listing.platform or "",
+            "platformVersion": self.listing.platform_version or "",
+            "pluginHost": False,
+            "readOnlyLibraries": False,
+            "streamingBrainABRVersion": 3,
+            "streamingBrainVersion": 2,
+            "sync": True,
+            "transcoderActiveVideoSessions": 0,
+            "transcoderAudio": True,
+            "transcoderVideo": True,
+            "updatedAt": 1700000000,
+            "updater": True,
+            "version": self.version,
+            "voiceSearch": True,
+            "Directory": [
+                {"count": 1, "key": key, "title": key}
+                for key in ("identity", "library")
+            ],
+        }
+        return self._reply(received, container)
+
+    def _accounts(self, received: Received, access: Access) -> Answer:
+        _require_owner(access)
+        people = [self.owner, *self.shares]
+        accounts = [
+            {"id": number, "key": f"/accounts/{number}", "name": person.username}
+            for number, person in enumerate(people, start=1)
+        ]
+        return self._reply(received, {"size": len(accounts), "Account": accounts})
+
+    def _sessions(self, received: Received, access: Access) -> Answer:
+        _require_owner(access)
+        return self._reply(received, {"size": 0})
+
+    def _security_token(self, received: Received, access: Access) -> Answer:
+        if received.field("type") != "delegation" or received.field("scope") != "all":
+            raise RefusedError(BAD_REQUEST)
+        if access.account is None:
+            raise RefusedError(FORBIDDEN)
+        if access.transient and not self.transient_tokens_may_mint:
+            raise RefusedError(FORBIDDEN)
+        token = self.mint(Access(access.account, access.owner, transient=True))
+        return self._reply(received, {"size": 0, "token": token.text})
+
+    def _security_resources(self, received: Received, access: Access) -> Answer:
+        too_old = self._version_numbers() < SINCE_SECURITY_RESOURCES
+        if too_old or received.method != "GET":
+            raise RefusedError(NOT_FOUND)
+        if access.account is None or not access.owner:
+            raise RefusedError(FORBIDDEN)
+        match = SOURCE.fullmatch(received.field("source"))
+        if match is None:
+            raise RefusedError(BAD_REQUEST)
+        source = self._find_source(match["scheme"], match["name"])
+        if source is None:
+            return self._unknown_source(received)
+        device = self._device(source, access.account)
+        listed: Any = [device] if self.device_as_array else device
+        return self._reply(received, {"size": 1, "Device": listed})
+
+    def _unknown_source(self, received: Received) -> Answer:
+        if self.unknown_source_status == 200:
+            return self._reply(received, {"size": 0})
+        titles = {400: BAD_REQUEST, 403: FORBIDDEN, 404: NOT_FOUND}
+        raise RefusedError(titles[self.unknown_source_status])
+
+    def _version_numbers(self) -> tuple[int, ...]:
+        numbers = self.version.partition("-")[0].split(".")
+        return tuple(map(int, numbers))
+
+    def _find_source(self, scheme: str, name: str) -> MediaServer | Provider | None:
+        known = self.sources
+        if known is None:
+            known = [*self._world.servers_of(self.owner), *self._world.providers]
+        for source in known:
+            if isinstance(source, MediaServer):
+                if (scheme, name) == ("server", source.machine_identifier):
+                    return source
+            elif (scheme, name) == ("provider", source.identifier):
+                return source
+        return None
+
+    def _device(self, source: MediaServer | Provider, account: Account) -> Data:
+        if isinstance(source, MediaServer):
+            owner = source.owner
+            access = Access(account, owner=owner is account, transient=True)
+            return {
+                "name": f"{source.name} ({owner.user.title})",
+                "clientIdentifier": source.machine_identifier,
+                "accessToken": source.mint(access).text,
+                "Connection": self._connections(source.listing.connections),
+            }
+        return {
+            "name": source.name,
+            "clientIdentifier": source.identifier,
+            "accessToken": self._world.secrets.mint_transient(),
+            "Connection": self._connections(source.connections),
+        }
+
+    def _connections(self, connections: list[Connection]) -> list[Data]:
+        return [self._connection(connection) for connection in connections]
+
+    def _connection(self, connection: Connection) -> Data:
+        port: int | str = connection.port
+        data: Data = {
+            "protocol": connection.protocol,
+            "address": connection.address,
+            "port": str(port) if self.port_as_string else port,
+            "uri": connection.uri,
+            "local": connection.local,
+        }
+        # Only a relay says whether it is one.
+        return data | {"relay": True} if connection.relay else data
+
+
+def _require_owner(access: Access) -> None:
+    if not access.owner:
+        raise RefusedError(FORBIDDEN)
+
+
+def _not_found(received: Received, access: Access) -> Answer:
+    raise RefusedError(NOT_FOUND)

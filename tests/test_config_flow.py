@@ -1,0 +1,744 @@
+"""Tests of the config flow."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import patch
+from uuid import UUID
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.plex_account import client, config_flow
+from custom_components.plex_account.api import http
+from custom_components.plex_account.const import (
+    CONF_CLIENT_IDENTIFIER,
+    CONF_SERVER_URL,
+    DOMAIN,
+)
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowContext,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_CODE, CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+
+from . import setup_integration
+from .const import CLIENT_IDENTIFIER, PASSWORD, VERIFICATION_CODE
+from .plex_emulator import (
+    Account,
+    Delay,
+    Ending,
+    Fault,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+    Reply,
+    Vanish,
+    error,
+    plex_tv,
+)
+from .plex_emulator.replies import html_answer
+
+SIGN_IN = "/api/v2/users/signin"
+PINS = "/api/v2/pins"
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at link codes more often than plex.tv would like."""
+    monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(config_flow, "LINK_POLL_MAX_INTERVAL", 0.02)
+
+
+@pytest.fixture
+def lin(plex: PlexEmulator) -> Account:
+    """Return an account that signed up with Google, so has no password."""
+    return plex.add_account("lin", password=None)
+
+
+async def start(
+    hass: HomeAssistant, way: str, context: ConfigFlowContext | None = None
+) -> ConfigFlowResult:
+    """Start to add an account in one of the ways of the menu."""
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context=context or {"source": SOURCE_USER}
+    )
+    assert result["type"] is FlowResultType.MENU
+    assert result["step_id"] == "user"
+    assert result["menu_options"] == ["password", "link"]
+    return await choose(hass, result, way)
+
+
+async def choose(
+    hass: HomeAssistant, result: ConfigFlowResult, way: str
+) -> ConfigFlowResult:
+    """Choose one of the ways of a menu."""
+    result = await configure(hass, result, {"next_step_id": way})
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == way
+    assert not result["errors"]
+    return result
+
+
+async def configure(
+    hass: HomeAssistant, result: ConfigFlowResult, user_input: dict[str, Any]
+) -> ConfigFlowResult:
+    """Submit a step."""
+    return await hass.config_entries.flow.async_configure(result["flow_id"], user_input)
+
+
+def credentials(plex: PlexEmulator, **changes: str) -> dict[str, Any]:
+    """Return what Ada types."""
+    return {
+        CONF_USERNAME: "ada",
+        CONF_PASSWORD: PASSWORD,
+        "advanced": {CONF_SERVER_URL: plex.url},
+    } | changes
+
+
+def suggested(result: ConfigFlowResult) -> dict[str, Any]:
+    """Return what the fields of a form are filled with."""
+    values: dict[str, Any] = {}
+    assert result["data_schema"]
+    for marker, field in result["data_schema"].schema.items():
+        if str(marker) == "advanced":
+            values |= {
+                str(inner): inner.description["suggested_value"]
+                for inner in field.schema.schema
+            }
+        elif marker.description:
+            values[str(marker)] = marker.description["suggested_value"]
+    return values
+
+
+async def go_on(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowResult:
+    """Go on as the frontend does when the waiting for a link code is over."""
+    flow = hass.config_entries.flow
+    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "link_done")
+    return await flow.async_configure(result["flow_id"])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that takes a few requests."""
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_password(hass: HomeAssistant, plex: PlexEmulator, ada: Account) -> None:
+    """An account without two-factor authentication needs one form."""
+    result = await start(hass, "password")
+    assert suggested(result) == {CONF_SERVER_URL: "https://plex.tv"}
+
+    result = await configure(hass, result, credentials(plex))
+    await hass.async_block_till_done()
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "ada"
+    entry = result["result"]
+    assert entry.unique_id == ada.user.uuid
+    assert entry.state is ConfigEntryState.LOADED
+    (token,) = plex.tv.tokens_of(ada)
+    assert entry.data == {
+        CONF_TOKEN: token.text,
+        CONF_CLIENT_IDENTIFIER: token.client_identifier,
+        CONF_SERVER_URL: plex.url,
+    }
+    assert UUID(token.client_identifier).version == 4
+    (sign_in,) = plex.requests.matching(path=SIGN_IN)
+    assert sign_in.form == {
+        "login": "ada",
+        "password": PASSWORD,
+        "rememberMe": "true",
+    }
+    assert sign_in.headers["X-Plex-Product"] == "Plex Account for Home Assistant"
+    assert sign_in.headers["X-Plex-Device-Name"] == hass.config.location_name
+
+
+async def test_two_factor(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """A verification code is asked for after the right password, until it is right."""
+    ada.verification_code = VERIFICATION_CODE
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex))
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "two_factor"
+    assert not result["errors"]
+
+    sent = len(plex.requests)
+    result = await configure(hass, result, {CONF_CODE: "  "})
+    assert result["errors"] == {CONF_CODE: "required"}
+    assert len(plex.requests) == sent
+
+    result = await configure(hass, result, {CONF_CODE: "000000"})
+    assert result["step_id"] == "two_factor"
+    assert result["errors"] == {"base": "invalid_two_factor_code"}
+    assert not suggested(result)
+
+    result = await configure(hass, result, {CONF_CODE: "314 159"})
+    await hass.async_block_till_done()
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert VERIFICATION_CODE not in str(result["result"].as_dict())
+    assert PASSWORD not in str(result["result"].as_dict())
+    # plex.tv takes every new identifier for a new device, and mails about it.
+    sign_ins = plex.requests.matching(path=SIGN_IN)
+    assert len({request.client_identifier for request in sign_ins}) == 1
+    assert sign_ins[-1].form["verificationCode"] == VERIFICATION_CODE
+
+
+async def test_two_factor_password_changed(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """If the password turns out to be wrong at the code, it is asked for again."""
+    ada.verification_code = VERIFICATION_CODE
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex))
+    plex.change_password(ada, "password-ada-lovelace")
+
+    result = await configure(hass, result, {CONF_CODE: VERIFICATION_CODE})
+    assert result["step_id"] == "password"
+    assert result["errors"] == {"base": "invalid_auth"}
+
+    result = await configure(
+        hass, result, credentials(plex, password="password-ada-lovelace")
+    )
+    assert result["step_id"] == "two_factor"
+    result = await configure(hass, result, {CONF_CODE: VERIFICATION_CODE})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        (error(401, code=1001), "invalid_auth"),
+        (error(401, code=1001, kind="xml"), "invalid_auth"),
+        (error(401, code=1031), "throttled"),
+        (error(429, code=1003), "rate_limited"),
+        (error(503, kind="html"), "cannot_connect"),
+        (error(400, code=1000), "cannot_connect"),
+        (Reply(html_answer(200, "Welcome to our wifi")), "cannot_connect"),
+        (Vanish(), "cannot_connect"),
+        (Vanish(Ending.SILENCE), "timeout_connect"),
+    ],
+)
+async def test_password_errors(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    key: str,
+) -> None:
+    """Each error is named, keeps what was typed but secrets, and can be overcome."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+    result = await start(hass, "password")
+    rule = plex.faults.add(fault, path=SIGN_IN)
+
+    result = await configure(hass, result, credentials(plex))
+    assert result["type"] is FlowResultType.FORM
+    assert result["step_id"] == "password"
+    assert result["errors"] == {"base": key}
+    assert suggested(result) == {CONF_USERNAME: "ada", CONF_SERVER_URL: plex.url}
+    # A password is never sent twice by itself: that is how addresses get throttled.
+    assert len(plex.requests.matching(path=SIGN_IN)) == 1
+
+    plex.faults.remove(rule)
+    result = await configure(hass, result, credentials(plex))
+    await hass.async_block_till_done()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_wrong_password(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """After too many wrong passwords even the right one is refused, and we say why."""
+    plex.tv.failures_allowed = 1
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex, password="wrong"))
+    assert result["errors"] == {"base": "invalid_auth"}
+    result = await configure(hass, result, credentials(plex))
+    assert result["errors"] == {"base": "throttled"}
+    assert not plex.tv.tokens
+
+
+async def test_account_without_password(
+    hass: HomeAssistant, plex: PlexEmulator, lin: Account
+) -> None:
+    """Who has no password can't sign in with one."""
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex, username="lin"))
+    assert result["errors"] == {"base": "invalid_auth"}
+
+
+async def test_empty_fields(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """Empty fields are named, and plex.tv is not asked."""
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex, username=" ", password=""))
+    assert result["errors"] == {CONF_USERNAME: "required", CONF_PASSWORD: "required"}
+    assert not plex.requests
+
+
+@pytest.mark.parametrize("way", ["password", "link"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://plex.tv",
+        "http://192.168.1.2:8080",
+        "http://127.0.0.1.example.com",
+        "ftp://127.0.0.1",
+        "plex.tv",
+        "https://",
+        "https://ada:secret@plex.tv",
+        "https://plex.tv?to=elsewhere",
+        "https://plex.tv#elsewhere",
+        "https://[::1",
+        "",
+    ],
+)
+async def test_unsafe_url(
+    hass: HomeAssistant, plex: PlexEmulator, way: str, url: str
+) -> None:
+    """A password only goes where nobody can read it, and the section stays filled."""
+    result = await start(hass, way)
+    advanced = {"advanced": {CONF_SERVER_URL: url}}
+    typed = credentials(plex) if way == "password" else {}
+    result = await configure(hass, result, typed | advanced)
+    assert result["type"] is FlowResultType.FORM
+    assert result["errors"] == {CONF_SERVER_URL: "invalid_url"}
+    assert suggested(result)[CONF_SERVER_URL] == url
+    assert not plex.requests
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+async def test_loopback_url(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    resolver: LoopbackResolver,
+    host: str,
+) -> None:
+    """Plain HTTP is fine within this machine, and a slash at the end is dropped."""
+    resolver.patterns.append("localhost")
+    url = plex.url.replace("127.0.0.1", host)
+    result = await start(hass, "password")
+    result = await configure(
+        hass, result, credentials(plex) | {"advanced": {CONF_SERVER_URL: f" {url}/ "}}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["result"].data[CONF_SERVER_URL] == url
+
+
+async def test_unknown_error(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What nobody thought of is logged with its trace, and told."""
+    with patch.object(config_flow, "uuid4", return_value="can't be\na header"):
+        result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex))
+    assert result["errors"] == {"base": "unknown"}
+    assert "Unexpected error while signing in" in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+async def test_already_configured(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """The same account twice is refused; the second sign-in is taken back."""
+    config_entry.add_to_hass(hass)
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+    (token,) = plex.tv.tokens
+    assert token.text == config_entry.data[CONF_TOKEN]
+
+
+async def test_two_accounts_at_once(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """Two people may sign in at the same time, as different devices."""
+    grace = plex.add_account("grace", password="password-grace-admiral")
+    first = await start(hass, "password")
+    second = await start(hass, "password")
+    first, second = await asyncio.gather(
+        configure(hass, first, credentials(plex)),
+        configure(
+            hass,
+            second,
+            credentials(plex, username="grace", password="password-grace-admiral"),
+        ),
+    )
+    await hass.async_block_till_done()
+    assert first["result"].unique_id == ada.user.uuid
+    assert second["result"].unique_id == grace.user.uuid
+    identifiers = {token.client_identifier for token in plex.tv.tokens}
+    assert len(identifiers) == 2
+
+
+async def test_same_account_twice_at_once(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """Of two sign-ins to the same account one wins, and the other leaves no token."""
+    first = await start(hass, "password")
+    second = await start(hass, "password")
+    results = await asyncio.gather(
+        configure(hass, first, credentials(plex)),
+        configure(hass, second, credentials(plex)),
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert sorted(result["type"] for result in results) == [
+        FlowResultType.ABORT,
+        FlowResultType.CREATE_ENTRY,
+    ]
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    (token,) = plex.tv.tokens
+    assert entry.data[CONF_TOKEN] == token.text
+
+
+async def test_closed_while_signing_in(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """Closing the dialog while plex.tv signs in leaves no token behind."""
+    plex.faults.add(Delay(0.1), path=SIGN_IN)
+    result = await start(hass, "password")
+    task = hass.async_create_task(configure(hass, result, credentials(plex)))
+    await asyncio.sleep(0.05)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    with pytest.raises(UnknownFlow):
+        await task
+    assert plex.requests.matching(path="/api/v2/users/signout")
+    assert not plex.tv.tokens
+    assert not hass.config_entries.async_entries(DOMAIN)
+
+
+@pytest.mark.parametrize("fault", [error(500), Vanish(Ending.SILENCE)])
+async def test_sign_out_fails(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    fault: Fault,
+) -> None:
+    """A sign-out that fails is told in the log, and nothing waits for it."""
+    monkeypatch.setattr(client, "SIGN_OUT_TIMEOUT", 0.1)
+    plex.faults.add(fault, path="/api/v2/users/signout")
+    config_entry.add_to_hass(hass)
+    result = await start(hass, "password")
+    result = await configure(hass, result, credentials(plex))
+    assert result["reason"] == "already_configured"
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert "Could not sign out of Plex" in caplog.text
+
+
+async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> None:
+    """A code is shown until it is used; then the flow goes on by itself."""
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    assert result["step_id"] == "link_wait"
+    assert result["progress_action"] == "link"
+    (pin,) = plex.tv.pins
+    assert len(pin.code) == 4
+    assert result["description_placeholders"] == {
+        "code": pin.code,
+        "url": "https://plex.tv/link",
+        "qr_code": f"{plex.url}/api/v2/pins/qr/{pin.code}",
+    }
+    # Asking again, as the frontend does, changes nothing.
+    again = await hass.config_entries.flow.async_configure(result["flow_id"])
+    assert again["step_id"] == "link_wait"
+    assert len(plex.tv.pins) == 1
+
+    plex.claim_pin(pin.code, lin)
+    result = await go_on(hass, result)
+
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert entry.title == "lin"
+    assert entry.unique_id == lin.user.uuid
+    (token,) = plex.tv.tokens_of(lin)
+    assert entry.data == {
+        CONF_TOKEN: token.text,
+        CONF_CLIENT_IDENTIFIER: token.client_identifier,
+        CONF_SERVER_URL: plex.url,
+    }
+    assert not plex.requests.matching(path=SIGN_IN)
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        (error(429, code=1003), "rate_limited"),
+        (Vanish(), "cannot_connect"),
+        (Reply(html_answer(200, "Welcome to our wifi")), "cannot_connect"),
+    ],
+)
+async def test_link_errors(
+    hass: HomeAssistant, plex: PlexEmulator, lin: Account, fault: Fault, key: str
+) -> None:
+    """If there is no code to be had, that is told."""
+    result = await start(hass, "link")
+    rule = plex.faults.add(fault, path=f"{PINS}*")
+    advanced = {"advanced": {CONF_SERVER_URL: plex.url}}
+    result = await configure(hass, result, advanced)
+    assert result["step_id"] == "link"
+    assert result["errors"] == {"base": key}
+    plex.faults.remove(rule)
+    result = await configure(hass, result, advanced)
+    assert result["step_id"] == "link_wait"
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(429, code=1003, headers={"Retry-After": "0"}),
+        error(500, kind="html"),
+        Vanish(),
+        Reply(html_answer(200, "Welcome to our wifi")),
+    ],
+)
+@pytest.mark.parametrize("path", [f"{PINS}/*", "/api/v2/user"])
+async def test_link_survives(
+    hass: HomeAssistant, plex: PlexEmulator, lin: Account, fault: Fault, path: str
+) -> None:
+    """Trouble while waiting is waited out, also after the code was used."""
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    rule = plex.faults.add(fault, path=path)
+    plex.claim_pin(plex.tv.pins[0].code, lin)
+    await until(lambda: rule.hits > 0)
+    plex.faults.remove(rule)
+    result = await go_on(hass, result)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert entry.unique_id == lin.user.uuid
+
+
+@pytest.mark.parametrize("found", [False, True])
+async def test_link_expires(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    lin: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    found: bool,
+) -> None:
+    """A code that was not used in time is replaced, however plex.tv tells."""
+    plex.tv.expired_pins_found = found
+    if found:
+        # Nothing but our own clock tells that it is over.
+        monkeypatch.setattr(plex_tv, "SHORT_LIFETIME", 1.1)
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    plex.tv.expire_pins()
+    result = await go_on(hass, result)
+    assert result["step_id"] == "link_expired"
+    assert not result["errors"]
+
+    rule = plex.faults.add(Vanish(), path=f"{PINS}*")
+    result = await configure(hass, result, {})
+    assert result["step_id"] == "link_expired"
+    assert result["errors"] == {"base": "cannot_connect"}
+    plex.faults.remove(rule)
+
+    result = await configure(hass, result, {})
+    assert result["step_id"] == "link_wait"
+    assert result["description_placeholders"]
+    assert result["description_placeholders"]["code"] == plex.tv.pins[-1].code
+    plex.claim_pin(plex.tv.pins[-1].code, lin)
+    result = await go_on(hass, result)
+    assert hass.config_entries.async_entries(DOMAIN)
+
+
+async def test_link_rejected(
+    hass: HomeAssistant, plex: PlexEmulator, lin: Account
+) -> None:
+    """A token that is dead on arrival is no sign-in."""
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    plex.faults.add(error(401, code=1001), path="/api/v2/user")
+    plex.claim_pin(plex.tv.pins[0].code, lin)
+    result = await go_on(hass, result)
+    assert result["step_id"] == "link_expired"
+
+
+async def test_link_closed(
+    hass: HomeAssistant, plex: PlexEmulator, lin: Account
+) -> None:
+    """Closing the dialog stops the polling at once."""
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    await until(lambda: len(plex.requests.matching(path=f"{PINS}/*")) > 1)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await asyncio.sleep(0)
+    asked = len(plex.requests)
+    await asyncio.sleep(0.1)
+    assert len(plex.requests) == asked
+
+
+async def test_link_closed_after_use(
+    hass: HomeAssistant, plex: PlexEmulator, lin: Account
+) -> None:
+    """A token that was fetched for a dialog that is closed then is given back."""
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    plex.faults.add(Delay(5), path="/api/v2/user")
+    plex.claim_pin(plex.tv.pins[0].code, lin)
+    await until(lambda: bool(plex.requests.matching(path="/api/v2/user")))
+    assert plex.tv.tokens_of(lin)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not plex.tv.tokens_of(lin)
+
+
+@pytest.fixture(params=["reauth", "reconfigure"])
+async def again(
+    request: pytest.FixtureRequest,
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> ConfigFlowResult:
+    """Start to sign in again, because it is needed or because Ada likes to."""
+    await setup_integration(hass, config_entry)
+    if request.param == "reauth":
+        plex.sign_out_everywhere(ada)
+        await config_entry.runtime_data.async_refresh()
+        await hass.async_block_till_done()
+        (flow,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
+        assert flow["context"]["source"] == "reauth"
+        assert flow["context"]["title_placeholders"] == {"name": "ada"}
+        result = await hass.config_entries.flow.async_configure(flow["flow_id"])
+        assert result["step_id"] == "reauth_confirm"
+    else:
+        result = await config_entry.start_reconfigure_flow(hass)
+        assert result["step_id"] == "reconfigure"
+    assert result["type"] is FlowResultType.MENU
+    assert result["menu_options"] == ["password", "link"]
+    assert result["description_placeholders"]
+    assert result["description_placeholders"]["account"] == "ada"
+    return result
+
+
+async def test_again_with_password(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    again: ConfigFlowResult,
+) -> None:
+    """Signing in again keeps all but the token, and is the same device for plex.tv."""
+    ada.verification_code = VERIFICATION_CODE
+    devices = registered(hass, config_entry)
+    old = config_entry.data[CONF_TOKEN]
+
+    result = await choose(hass, again, "password")
+    assert suggested(result) == {CONF_SERVER_URL: plex.url}
+    typed = {CONF_USERNAME: "ada@plex-user.example", CONF_PASSWORD: PASSWORD}
+    result = await configure(hass, result, typed)
+    assert result["step_id"] == "two_factor"
+    result = await configure(hass, result, {CONF_CODE: VERIFICATION_CODE})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] in {"reauth_successful", "reconfigure_successful"}
+    assert config_entry.state is ConfigEntryState.LOADED
+    (token,) = plex.tv.tokens_of(ada)
+    assert token.text != old
+    assert config_entry.data == {
+        CONF_TOKEN: token.text,
+        CONF_CLIENT_IDENTIFIER: CLIENT_IDENTIFIER,
+        CONF_SERVER_URL: plex.url,
+    }
+    assert token.client_identifier == CLIENT_IDENTIFIER
+    assert registered(hass, config_entry) == devices
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_again_with_link(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    again: ConfigFlowResult,
+) -> None:
+    """The other way in works as well."""
+    result = await choose(hass, again, "link")
+    result = await configure(hass, result, {})
+    plex.claim_pin(plex.tv.pins[0].code, ada)
+    result = await go_on(hass, result)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (token,) = plex.tv.tokens_of(ada)
+    assert config_entry.data[CONF_TOKEN] == token.text
+    assert token.client_identifier == CLIENT_IDENTIFIER
+    assert config_entry.state is ConfigEntryState.LOADED
+
+
+async def test_again_with_another_account(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    again: ConfigFlowResult,
+) -> None:
+    """Another account is refused, signed out again, and changes nothing."""
+    grace = plex.add_account("grace", password="password-grace-admiral")
+    before = dict(config_entry.data)
+    result = await choose(hass, again, "password")
+    result = await configure(
+        hass,
+        result,
+        credentials(plex, username="grace", password="password-grace-admiral"),
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "wrong_account"
+    assert not plex.tv.tokens_of(grace)
+    assert config_entry.data == before
+
+
+async def test_reconfigure_server_url(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    resolver: LoopbackResolver,
+) -> None:
+    """The address of plex.tv can be changed without losing anything."""
+    resolver.patterns.append("localhost")
+    await setup_integration(hass, config_entry)
+    devices = registered(hass, config_entry)
+    url = plex.url.replace("127.0.0.1", "localhost")
+    result = await config_entry.start_reconfigure_flow(hass)
+    result = await choose(hass, result, "password")
+    result = await configure(
+        hass, result, credentials(plex) | {"advanced": {CONF_SERVER_URL: url}}
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["reason"] == "reconfigure_successful"
+    assert config_entry.data[CONF_SERVER_URL] == url
+    assert config_entry.state is ConfigEntryState.LOADED
+    assert registered(hass, config_entry) == devices
+
+
+def registered(hass: HomeAssistant, entry: MockConfigEntry) -> set[str]:
+    """Return the ids of the devices and entities of an entry."""
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    return {device.id for device in devices} | {entity.id for entity in entities}

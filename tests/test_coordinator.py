@@ -1,0 +1,338 @@
+"""Tests of keeping the account and its servers fresh."""
+
+from collections import Counter
+from datetime import timedelta
+from itertools import pairwise
+
+from freezegun.api import FrozenDateTimeFactory
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+
+from . import Tick, setup_integration, state_of
+from .plex_emulator import Account, Connection, MediaServer, PlexEmulator, Vanish, error
+
+ACCOUNT = timedelta(minutes=30, seconds=1)
+SERVER = timedelta(minutes=5, seconds=1)
+CONNECTIVITY = "binary_sensor.attic_connectivity"
+PLEX_PASS = "binary_sensor.ada_plex_pass"
+
+
+async def test_quiet_day(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A day on which nothing happens costs few requests."""
+    await setup_integration(hass, config_entry)
+    for _ in range(287):
+        await tick(SERVER)
+    counts = Counter(request.path for request in plex.requests)
+    assert counts == {
+        "/api/v2/user": 48,
+        "/api/v2/resources": 48,
+        "/api/v2/ping": 1,
+        "/identity": 1,
+        "/security/token": 1,
+        "/": 287,
+    }
+
+
+async def test_ping(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """The token's life is extended once a day; a failure is tried again, no more."""
+    rule = plex.faults.add(error(500), path="/api/v2/ping")
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    plex.faults.remove(rule)
+    plex.requests.clear()
+
+    await tick(ACCOUNT)
+    (ping,) = plex.requests.matching(path="/api/v2/ping")
+    assert ping.client_identifier == config_entry.data["client_identifier"]
+    await tick(ACCOUNT)
+    assert len(plex.requests.matching(path="/api/v2/ping")) == 1
+    await tick(timedelta(days=1))
+    assert len(plex.requests.matching(path="/api/v2/ping")) == 2
+
+
+async def test_rotated_token(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A token that plex.tv changes is stored, without a reload."""
+    await setup_integration(hass, config_entry)
+    coordinator = config_entry.runtime_data
+    (token,) = plex.tv.tokens
+    rotated = dict(config_entry.data) | {CONF_TOKEN: plex.tv.rotate(token)}
+    await tick(ACCOUNT)
+    assert config_entry.data == rotated
+    assert config_entry.runtime_data is coordinator
+    plex.requests.clear()
+    await tick(ACCOUNT)
+    assert {request.token for request in plex.requests} == {rotated[CONF_TOKEN]}
+
+
+async def test_plex_tv_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Without plex.tv the servers stay; it is logged once, and once when it is back."""
+    await setup_integration(hass, config_entry)
+    await plex.tv.stop()
+    for _ in range(2):
+        await tick(ACCOUNT)
+        assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+        assert state_of(hass, CONNECTIVITY) == STATE_ON
+    await plex.tv.start()
+    await tick(ACCOUNT)
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    assert caplog.text.count("Error fetching Plex account ada data") == 1
+    assert caplog.text.count("Fetching Plex account ada data recovered") == 1
+
+
+async def test_server_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that is down takes only its own entities along."""
+    await plex.add_server("Cellar", owner=ada)
+    await setup_integration(hass, config_entry)
+    await attic.stop()
+    for _ in range(2):
+        await tick(SERVER)
+        assert state_of(hass, CONNECTIVITY) == STATE_OFF
+        expires = "sensor.attic_transient_token_expires"
+        assert state_of(hass, expires) == STATE_UNAVAILABLE
+        assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
+        assert state_of(hass, PLEX_PASS) == STATE_ON
+    await attic.start()
+    await tick(SERVER)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert caplog.text.count("Error fetching Plex server Attic data") == 1
+    assert caplog.text.count("Fetching Plex server Attic data recovered") == 1
+
+
+async def test_server_restarts(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A restart kills the token, which is replaced at the next look."""
+    await setup_integration(hass, config_entry)
+    await attic.restart()
+    attic.listing.product_version = "1.44.0.1-0123456"
+    assert not attic.transient_tokens
+    await tick(SERVER)
+    assert len(attic.transient_tokens) == 1
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_token_gets_old(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """The token is replaced hours before it dies, and not much earlier."""
+    await setup_integration(hass, config_entry)
+    for _ in range(100):
+        await tick(timedelta(hours=1))
+    ages = [
+        later.time - earlier.time
+        for earlier, later in pairwise(plex.requests.matching(path="/security/token"))
+    ]
+    assert len(ages) == 2
+    assert all(44 <= age / 3600 <= 45.1 for age in ages)
+
+
+async def test_clock_set_back(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    """Nobody knows the age of a token from the future, so it is replaced."""
+    await setup_integration(hass, config_entry)
+    freezer.tick(timedelta(hours=-6))
+    response = await hass.services.async_call(
+        DOMAIN,
+        "get_transient_token",
+        {"config_entry_id": config_entry.entry_id},
+        blocking=True,
+        return_response=True,
+    )
+    assert response
+    assert response["token"] == attic.transient_tokens[-1].text
+    assert len(plex.requests.matching(path="/security/token")) == 2
+
+
+async def test_another_server_moved_in(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """An address that now is another server's is not used any more."""
+    await setup_integration(hass, config_entry)
+    cellar = await plex.add_server("Cellar", owner=ada)
+    second = attic.add_listener()
+    await second.start()
+    attic.listing.connections.append(Connection.at(second.url))
+    attic.listing.client_identifier, cellar.listing.client_identifier = (
+        cellar.listing.client_identifier,
+        attic.listing.client_identifier,
+    )
+    await tick(SERVER)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+
+
+async def test_new_access_token(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that rejects the token from plex.tv makes us ask plex.tv for another."""
+    await setup_integration(hass, config_entry)
+    old = attic.access_token(attic.owner)
+    attic.revoke(attic.owner)
+    await tick(SERVER)
+    await tick(timedelta(seconds=20))
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert attic.access_token(attic.owner) != old
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 2
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_servers_come_and_go(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A new server appears and a vanished one goes, each with all it has."""
+    await setup_integration(hass, config_entry)
+    cellar = await plex.add_server("Cellar", owner=ada)
+    await tick(ACCOUNT)
+    assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
+
+    await plex.remove_server(attic)
+    await tick(ACCOUNT)
+    assert hass.states.get(CONNECTIVITY) is None
+    assert er.async_get(hass).async_get(CONNECTIVITY) is None
+    assert names_of_devices(hass, config_entry) == {"ada", "Cellar"}
+    plex.requests.clear()
+    await tick(SERVER)
+    assert {request.host for request in plex.requests} == {"Cellar"}
+
+    # What has vanished while Home Assistant was off goes at the next start.
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    await plex.remove_server(cellar)
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert names_of_devices(hass, config_entry) == {"ada"}
+
+
+def names_of_devices(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
+    """Return the names of the devices of an entry."""
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    return {device.name for device in devices}
+
+
+async def test_renamed_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that gets another name, or version, stays the same device."""
+    await setup_integration(hass, config_entry)
+    registry = dr.async_get(hass)
+    identifier = (DOMAIN, attic.machine_identifier)
+    before = registry.async_get_device_by_identifier(identifier, config_entry.entry_id)
+    assert before
+    attic.name = "Loft"
+    attic.listing.product_version = "1.44.0.1-0123456"
+    await tick(ACCOUNT)
+    after = registry.async_get(before.id)
+    assert after
+    assert after.name == "Loft"
+    assert after.sw_version == "1.44.0.1-0123456"
+
+
+async def test_offline_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """What plex.tv lists as offline stays, and is only tried along with the account."""
+    attic = await plex.add_server("Attic", owner=ada, stale=True)
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+
+    # plex.tv can be wrong.
+    await attic.start()
+    await tick(SERVER)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+    await tick(ACCOUNT)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+    attic.listing.presence = True
+    await tick(ACCOUNT)
+    plex.requests.clear()
+    await tick(SERVER)
+    assert [request.path for request in plex.requests] == ["/"]
+
+
+async def test_waiting_action_survives_unload(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """An action that waits for a server while the account is unloaded gets an error."""
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(), host="Attic", path="/identity")
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    with pytest.raises(HomeAssistantError) as raised:
+        await server.async_reconnect(server.data)
+    assert raised.value.translation_key == "server_unreachable"

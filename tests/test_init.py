@@ -1,0 +1,253 @@
+"""Tests of setting up, unloading and removing an account."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.plex_account.api import http
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+
+from . import Tick, setup_integration, state_of
+from .plex_emulator import (
+    Account,
+    Answer,
+    Ending,
+    Fault,
+    MediaServer,
+    PlexEmulator,
+    Reply,
+    Vanish,
+    error,
+)
+
+SIGN_OUT = "/api/v2/users/signout"
+
+
+async def test_load_unload(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """An account is set up and unloaded, and then leaves Plex alone."""
+    await setup_integration(hass, config_entry)
+    assert config_entry.state is ConfigEntryState.LOADED
+
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.async_block_till_done()
+    assert config_entry.state is ConfigEntryState.NOT_LOADED
+    assert {state.state for state in hass.states.async_all()} == {STATE_UNAVAILABLE}
+
+    asked = len(plex.requests)
+    async_fire_time_changed(hass, fire_all=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(plex.requests) == asked
+    assert not plex.requests.matching(path=SIGN_OUT)
+
+
+async def test_setup_requests(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Nothing secret goes to a server before it has said who it is."""
+    await setup_integration(hass, config_entry)
+    account_token = config_entry.data[CONF_TOKEN]
+    to_plex_tv = plex.requests.matching(host="plex.tv")
+    assert {request.path for request in to_plex_tv} == {
+        "/api/v2/user",
+        "/api/v2/resources",
+        "/api/v2/ping",
+    }
+    assert {request.token for request in to_plex_tv} == {account_token}
+    assert [
+        (request.path, request.token)
+        for request in plex.requests.matching(host="Attic")
+    ] == [
+        ("/identity", ""),
+        ("/security/token", attic.access_token(attic.owner)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(401, code=1001),
+        error(401, kind="html"),
+        error(422, kind="xml", message="Invalid token"),
+        error(498, code=498),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v2/user", "/api/v2/resources"])
+async def test_auth_failed(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    fault: Fault,
+    path: str,
+) -> None:
+    """A dead token asks the user to sign in again, once."""
+    plex.faults.add(fault, path=path)
+    await setup_integration(hass, config_entry)
+    assert config_entry.state is ConfigEntryState.SETUP_ERROR
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["handler"] == DOMAIN
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    assert flow["context"]["title_placeholders"] == {"name": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (error(429, code=1003), "plex.tv was asked too often. Try again later"),
+        (error(500, kind="html"), "Could not connect to plex.tv"),
+        (error(403, code=1041), "plex.tv does not allow this to the account"),
+        (error(404, kind="html"), "plex.tv gave an answer that is not understood"),
+        (Vanish(Ending.SILENCE), "plex.tv did not answer in time"),
+        (
+            Reply(Answer(200, b"<html></html>", "text/html")),
+            "plex.tv gave an answer that is not understood",
+        ),
+    ],
+)
+async def test_not_ready(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    reason: str,
+) -> None:
+    """What passes is waited out, and does not ask the user for anything."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+    rule = plex.faults.add(fault, host="plex.tv")
+    await setup_integration(hass, config_entry)
+    assert config_entry.state is ConfigEntryState.SETUP_RETRY
+    assert config_entry.reason == reason
+    assert not hass.config_entries.flow.async_progress()
+
+    plex.faults.remove(rule)
+    async_fire_time_changed(hass, fire_all=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert config_entry.state is ConfigEntryState.LOADED
+
+
+async def test_server_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A server that is down does not keep the account or its other servers down."""
+    await plex.add_server("Cellar", owner=ada)
+    await attic.stop()
+    await setup_integration(hass, config_entry)
+    assert config_entry.state is ConfigEntryState.LOADED
+    assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_ON
+    assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_OFF
+    assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
+
+
+async def test_no_server(
+    hass: HomeAssistant, ada: Account, config_entry: MockConfigEntry
+) -> None:
+    """An account without a server is fine."""
+    await setup_integration(hass, config_entry)
+    assert config_entry.state is ConfigEntryState.LOADED
+
+
+async def test_two_accounts(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Accounts live side by side; one that is signed out leaves the other alone."""
+    grace = plex.add_account("grace", password="password-grace-admiral")
+    await plex.add_server("Library", owner=grace)
+    plex.share(attic, grace)
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        title="grace",
+        unique_id=grace.user.uuid,
+        data=config_entry.data
+        | {
+            "client_identifier": "grace-client",
+            CONF_TOKEN: plex.tv.issue(grace, "grace-client").text,
+        },
+    )
+    await setup_integration(hass, config_entry)
+    await setup_integration(hass, other)
+    assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
+    assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
+
+    plex.sign_out_everywhere(grace)
+    await other.runtime_data.async_refresh()
+    await hass.async_block_till_done()
+    assert state_of(hass, "binary_sensor.grace_plex_pass") == STATE_UNAVAILABLE
+    assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_ON
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["entry_id"] == other.entry_id
+
+
+async def test_remove(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Removing the account signs it out, with the identifier it signed in with."""
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    (request,) = plex.requests.matching(path=SIGN_OUT, method="DELETE")
+    assert request.token == config_entry.data[CONF_TOKEN]
+    assert request.client_identifier == config_entry.data["client_identifier"]
+    assert not plex.tv.tokens_of(ada)
+
+
+async def test_remove_while_plex_is_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An account can be removed without plex.tv, and the log says what is left."""
+    await setup_integration(hass, config_entry)
+    await plex.tv.stop()
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    assert not hass.config_entries.async_entries(DOMAIN)
+    assert "Could not sign out of Plex" in caplog.text
+    assert config_entry.data[CONF_TOKEN] not in caplog.text
+
+
+async def test_retry_after(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A running account waits as long as plex.tv asks, then comes back by itself."""
+    await setup_integration(hass, config_entry)
+    rule = plex.faults.add(
+        error(429, code=1003, headers={"Retry-After": "7200"}), path="/api/v2/user"
+    )
+    await tick(timedelta(minutes=31))
+    assert rule.hits == 1
+    assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_UNAVAILABLE
+    plex.faults.remove(rule)
+    await tick(timedelta(minutes=31))
+    assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_UNAVAILABLE
+    await tick(timedelta(minutes=90))
+    assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_ON

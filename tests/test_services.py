@@ -1,0 +1,542 @@
+"""Tests of the actions."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
+import voluptuous as vol
+from yarl import URL
+
+from custom_components.plex_account.api import http
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.exceptions import (
+    HomeAssistantError,
+    ServiceValidationError,
+    Unauthorized,
+)
+from homeassistant.helpers import device_registry as dr
+from homeassistant.util import dt as dt_util
+
+from . import setup_integration
+from .plex_emulator import (
+    Account,
+    Ending,
+    Fault,
+    MediaServer,
+    PlexEmulator,
+    Vanish,
+    error,
+)
+
+GET_SOURCE = "get_source_connection_information"
+ACTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("get_user_details", {}),
+    ("get_transient_token", {}),
+    ("get_sources", {}),
+    (GET_SOURCE, {"source": "server://0123456789abcdef"}),
+]
+
+
+async def call(
+    hass: HomeAssistant, entry: MockConfigEntry, action: str, **data: Any
+) -> dict[str, Any]:
+    """Call an action as an automation does."""
+    response = await hass.services.async_call(
+        DOMAIN,
+        action,
+        {"config_entry_id": entry.entry_id} | data,
+        blocking=True,
+        return_response=True,
+    )
+    assert response is not None
+    return dict(response)
+
+
+def source_of(server: MediaServer) -> str:
+    """Return the source that is a server."""
+    return f"server://{server.machine_identifier}"
+
+
+def device_id_of(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> str:
+    """Return the id of a device of the entry."""
+    registry = dr.async_get(hass)
+    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+    return next(
+        device.id for device in devices if (DOMAIN, identifier) in device.identifiers
+    )
+
+
+@pytest.fixture
+async def loaded(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+) -> MockConfigEntry:
+    """Return Ada's entry, set up, with one server."""
+    await setup_integration(hass, config_entry)
+    return config_entry
+
+
+async def test_get_user_details(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, loaded: MockConfigEntry
+) -> None:
+    """The details come from the last refresh, and hold no token of any kind."""
+    asked = len(plex.requests)
+    response = await call(hass, loaded, "get_user_details")
+    assert len(plex.requests) == asked
+    assert response.pop("remember_expires_at").endswith("+00:00")
+    assert response == {
+        "id": ada.user.id,
+        "uuid": ada.user.uuid,
+        "username": "ada",
+        "title": "ada",
+        "email": "ada@plex-user.example",
+        "friendly_name": None,
+        "thumb": ada.user.thumb,
+        "country": "ES",
+        "locale": None,
+        "joined_at": "2019-03-14T19:58:51+00:00",
+        "confirmed": True,
+        "has_password": True,
+        "two_factor_enabled": False,
+        "home": False,
+        "home_admin": False,
+        "home_size": 1,
+        "max_home_size": 15,
+        "guest": False,
+        "restricted": False,
+        "protected": False,
+        "subscription": {
+            "active": True,
+            "status": "Active",
+            "plan": "lifetime",
+            "features": [
+                "adaptive_bitrate",
+                "home",
+                "two-factor-authentication",
+                "pass",
+                "webhooks",
+            ],
+            "subscribed_at": "2019-03-16T15:20:12+00:00",
+            "payment_service": None,
+        },
+        "subscription_description": "Lifetime Plex Pass",
+        "entitlements": ["all"],
+        "roles": ["plexpass"],
+        "services": [
+            {
+                "identifier": "epg",
+                "endpoint": "https://epg.provider.plex.invalid",
+                "status": "online",
+            }
+        ],
+    }
+    assert not [secret for secret in plex.secrets if secret in str(response)]
+
+
+async def test_get_user_details_refresh(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, loaded: MockConfigEntry
+) -> None:
+    """A refresh asks plex.tv, and tells if it fails; what we had stays."""
+    ada.user.friendly_name = "Ada L."
+    response = await call(hass, loaded, "get_user_details")
+    assert response["friendly_name"] is None
+    response = await call(hass, loaded, "get_user_details", refresh=True)
+    assert response["friendly_name"] == "Ada L."
+
+    plex.faults.add(error(429, code=1003), path="/api/v2/user")
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, loaded, "get_user_details", refresh=True)
+    assert raised.value.translation_key == "rate_limited"
+    assert raised.value.translation_placeholders == {"name": "plex.tv"}
+    response = await call(hass, loaded, "get_user_details")
+    assert response["friendly_name"] == "Ada L."
+
+
+async def test_get_user_details_signed_out(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, loaded: MockConfigEntry
+) -> None:
+    """An action that finds the token dead asks to sign in again."""
+    plex.sign_out_everywhere(ada)
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, loaded, "get_user_details", refresh=True)
+    assert raised.value.translation_key == "auth_failed"
+    await hass.async_block_till_done()
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["entry_id"] == loaded.entry_id
+
+
+async def test_get_transient_token(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """The token is the one that is kept, until a new one is asked for."""
+    (token,) = attic.transient_tokens
+    asked = len(plex.requests)
+    response = await call(hass, loaded, "get_transient_token")
+    assert len(plex.requests) == asked
+    issued_at = dt_util.parse_datetime(response.pop("issued_at"), raise_on_error=True)
+    expires_at = dt_util.parse_datetime(response.pop("expires_at"), raise_on_error=True)
+    assert expires_at - issued_at == timedelta(hours=48)
+    assert abs(issued_at.timestamp() - token.issued_at) < 5
+    assert response == {
+        "server": {
+            "name": "Attic",
+            "client_identifier": attic.machine_identifier,
+            "version": attic.version,
+            "uri": attic.url,
+        },
+        "token": token.text,
+    }
+
+    response = await call(hass, loaded, "get_transient_token", refresh=True)
+    assert response["token"] == attic.transient_tokens[-1].text != token.text
+
+
+async def test_get_transient_token_of_one_of_many(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """With several servers one has to be named."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    await setup_integration(hass, config_entry)
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, config_entry, "get_transient_token")
+    assert raised.value.translation_key == "server_required"
+    assert raised.value.translation_placeholders == {"account": "ada", "count": "2"}
+
+    device_id = device_id_of(hass, config_entry, cellar.machine_identifier)
+    response = await call(
+        hass, config_entry, "get_transient_token", device_id=device_id
+    )
+    assert response["token"] == cellar.transient_tokens[0].text
+
+
+async def test_get_transient_token_without_server(
+    hass: HomeAssistant, ada: Account, config_entry: MockConfigEntry
+) -> None:
+    """An account that owns no server has no such token."""
+    await setup_integration(hass, config_entry)
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, config_entry, "get_transient_token")
+    assert raised.value.translation_key == "server_required"
+    assert raised.value.translation_placeholders == {"account": "ada", "count": "0"}
+
+
+async def test_get_transient_token_unreachable(
+    hass: HomeAssistant, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """A server that is down is tried again, and named if it stays down."""
+    await attic.stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, loaded, "get_transient_token", refresh=True)
+    assert raised.value.translation_key == "server_unreachable"
+    assert raised.value.translation_placeholders == {"name": "Attic"}
+    with pytest.raises(HomeAssistantError, match="Attic could not be reached"):
+        await call(hass, loaded, "get_transient_token")
+    await attic.start()
+    response = await call(hass, loaded, "get_transient_token")
+    assert response["token"] == attic.transient_tokens[-1].text
+
+
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [
+        (error(401, kind="html"), "not_permitted"),
+        (error(403, kind="html"), "not_permitted"),
+        (error(404, kind="html"), "unexpected_response"),
+        (error(500, kind="html"), "cannot_connect"),
+        (Vanish(Ending.SILENCE), "timeout_connect"),
+    ],
+)
+async def test_get_transient_token_errors(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+    key: str,
+) -> None:
+    """What a server refuses is told, and no reason to sign in to plex.tv again."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+    plex.faults.add(fault, host="Attic", path="/security/token")
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(hass, loaded, "get_transient_token", refresh=True)
+    assert raised.value.translation_key == key
+    assert raised.value.translation_placeholders == {"name": "Attic"}
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_renewed_once(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """A hundred actions that want a new token at once get one and the same."""
+    asked = len(plex.requests.matching(path="/security/token"))
+    responses = await asyncio.gather(
+        *(call(hass, loaded, "get_transient_token", refresh=True) for _ in range(100))
+    )
+    assert len({response["token"] for response in responses}) == 1
+    assert len(plex.requests.matching(path="/security/token")) == asked + 1
+
+
+async def test_get_sources(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """All servers are listed, players are not; the sources can be used as they are."""
+    grace = plex.add_account("grace", password=None)
+    library = await plex.add_server("Library", owner=grace)
+    plex.share(library, ada)
+    old = await plex.add_server("Old laptop", owner=ada, stale=True)
+    plex.add_player("Living room TV", owner=ada)
+    await setup_integration(hass, config_entry)
+    asked = len(plex.requests)
+    response = await call(hass, config_entry, "get_sources")
+    assert len(plex.requests) == asked
+    usual = {
+        "owned": True,
+        "home": False,
+        "online": True,
+        "relay": True,
+        "https_required": False,
+        "public_address_matches": True,
+        "product_version": attic.version,
+        "platform": "Linux",
+        "source_title": None,
+    }
+    assert response == {
+        "sources": [
+            {"source": source_of(attic), "name": "Attic"} | usual,
+            {"source": source_of(library), "name": "Library"}
+            | usual
+            | {
+                "owned": False,
+                "public_address_matches": False,
+                "source_title": "grace",
+            },
+            {"source": source_of(old), "name": "Old laptop"}
+            | usual
+            | {"online": False, "platform": None},
+        ]
+    }
+
+
+async def test_get_source_connection_information(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """A server is asked with the transient token, then every address is tried."""
+    (kept,) = attic.transient_tokens
+    before = len(plex.requests)
+    source = source_of(attic)
+    response = await call(hass, loaded, GET_SOURCE, source=source)
+    latencies = [connection.pop("latency_ms") for connection in response["connections"]]
+    assert latencies[0] is None
+    assert 0 < latencies[1] < 5000
+    assert latencies[2:] == [None] * 4
+    docker, _, custom, remote, ipv6, relay = (
+        connection.uri for connection in attic.listing.connections
+    )
+    assert response == {
+        "source": source,
+        "name": "Attic (ada)",
+        "client_identifier": attic.machine_identifier,
+        "access_token": attic.transient_tokens[-1].text,
+        "answered_by": {
+            "type": "server",
+            "name": "Attic",
+            "client_identifier": attic.machine_identifier,
+        },
+        "connections": [
+            shown(docker, "127.0.0.1", reachable=False),
+            shown(attic.url, "127.0.0.1", reachable=True),
+            shown(custom, "plex.example.invalid", local=False),
+            shown(remote, "127.0.0.1", local=False),
+            shown(ipv6, "::1", local=False),
+            shown(relay, "127.0.0.1", local=False, relay=True),
+        ],
+        "preferred_uri": attic.url,
+    }
+    look_up, identity = plex.requests[before:]
+    assert (look_up.path, look_up.token) == ("/security/resources", kept.text)
+    assert look_up.query == {"source": source}
+    assert (identity.path, identity.token) == ("/identity", "")
+
+
+def shown(
+    uri: str,
+    address: str,
+    *,
+    local: bool = True,
+    relay: bool = False,
+    reachable: bool | None = None,
+) -> dict[str, Any]:
+    """Return a connection as a response has it."""
+    url = URL(uri)
+    return {
+        "uri": uri,
+        "protocol": url.scheme,
+        "address": address,
+        "port": url.port,
+        "local": local,
+        "relay": relay,
+        "reachable": reachable,
+    }
+
+
+async def test_get_source_without_probe(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """Without trying the addresses only the answering server is contacted."""
+    before = len(plex.requests)
+    response = await call(
+        hass, loaded, GET_SOURCE, source=source_of(attic), probe=False
+    )
+    assert response["preferred_uri"] is None
+    for connection in response["connections"]:
+        assert connection["reachable"] is None
+        assert connection["latency_ms"] is None
+    assert len(plex.requests) == before + 1
+
+
+async def test_get_source_options(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """A library in the source is left out; refresh is for the server."""
+    source = f" {source_of(attic)}/com.plexapp.plugins.library "
+    response = await call(
+        hass, loaded, GET_SOURCE, source=source, probe=False, refresh=True
+    )
+    assert response["source"] == source_of(attic)
+    assert plex.requests[-1].query == {"source": source_of(attic), "refresh": "1"}
+
+
+async def test_get_source_of_provider(
+    hass: HomeAssistant, plex: PlexEmulator, loaded: MockConfigEntry
+) -> None:
+    """A provider is no server that could say who it is, so it is not tried."""
+    before = len(plex.requests)
+    source = "provider://tv.plex.provider.podcasts"
+    response = await call(hass, loaded, GET_SOURCE, source=source)
+    assert response["source"] == source
+    assert response["name"] == "Podcasts"
+    (connection,) = response["connections"]
+    assert connection["reachable"] is None
+    assert response["preferred_uri"] is None
+    assert len(plex.requests) == before + 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "",
+        "0123456789abcdef",
+        "server://",
+        "provider://",
+        "https://plex.tv",
+        "server:/0123",
+        "server://01 23",
+        "server://01/23/45",
+        "player://0123",
+        "SERVER://0123",
+    ],
+)
+async def test_invalid_source(
+    hass: HomeAssistant, plex: PlexEmulator, loaded: MockConfigEntry, source: str
+) -> None:
+    """What is no source is refused before anybody is asked."""
+    before = len(plex.requests)
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, loaded, GET_SOURCE, source=source)
+    assert raised.value.translation_key == "invalid_source"
+    assert raised.value.translation_placeholders == {"source": source}
+    assert len(plex.requests) == before
+
+
+@pytest.mark.parametrize("action", ["get_transient_token", GET_SOURCE])
+async def test_invalid_device(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    loaded: MockConfigEntry,
+    action: str,
+) -> None:
+    """A device has to be a server of this account."""
+    stranger = MockConfigEntry(domain="other")
+    stranger.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=stranger.entry_id, identifiers={("other", "1")}
+    )
+    account_device = device_id_of(hass, loaded, ada.user.uuid)
+    before = len(plex.requests)
+    for device_id in ("", "no-such-device", device.id, account_device):
+        with pytest.raises(ServiceValidationError) as raised:
+            await call(
+                hass,
+                loaded,
+                action,
+                device_id=device_id,
+                **({"source": "server://0123"} if action == GET_SOURCE else {}),
+            )
+        assert raised.value.translation_key == "invalid_device"
+        assert raised.value.translation_placeholders == {"account": "ada"}
+    assert len(plex.requests) == before
+
+
+@pytest.mark.parametrize(("action", "data"), ACTIONS)
+async def test_entry_availability(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    loaded: MockConfigEntry,
+    action: str,
+    data: dict[str, Any],
+) -> None:
+    """The account has to be there, ours and loaded."""
+    other = MockConfigEntry(domain="other")
+    other.add_to_hass(hass)
+    unknown = MockConfigEntry()
+    await hass.config_entries.async_unload(loaded.entry_id)
+    before = len(plex.requests)
+    for entry, key in (
+        (unknown, "service_config_entry_not_found"),
+        (other, "service_config_entry_wrong_domain"),
+        (loaded, "service_config_entry_not_loaded"),
+    ):
+        with pytest.raises(ServiceValidationError) as raised:
+            await call(hass, entry, action, **data)
+        assert raised.value.translation_key == key
+    with pytest.raises(vol.Invalid):
+        await hass.services.async_call(
+            DOMAIN, action, data, blocking=True, return_response=True
+        )
+    assert len(plex.requests) == before
+
+
+@pytest.mark.parametrize(("action", "data"), ACTIONS)
+async def test_admin_only(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    loaded: MockConfigEntry,
+    hass_read_only_user: MockUser,
+    action: str,
+    data: dict[str, Any],
+) -> None:
+    """What tells tokens and addresses is not for every user."""
+    before = len(plex.requests)
+    with pytest.raises(Unauthorized):
+        await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"config_entry_id": loaded.entry_id} | data,
+            blocking=True,
+            return_response=True,
+            context=Context(user_id=hass_read_only_user.id),
+        )
+    assert len(plex.requests) == before

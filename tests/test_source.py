@@ -1,0 +1,366 @@
+"""Tests of who is asked for a source, and what the answer is then."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+
+from . import setup_integration
+from .plex_emulator import Account, Connection, MediaServer, PlexEmulator, error
+
+LOOK_UP = "/security/resources"
+PLEX_TV = {"type": "plex.tv", "name": "plex.tv", "client_identifier": None}
+
+type LookUp = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def cellar(plex: PlexEmulator, ada: Account) -> MediaServer:
+    """Return another server that Ada owns."""
+    return await plex.add_server("Cellar", owner=ada)
+
+
+@pytest.fixture
+def grace(plex: PlexEmulator) -> Account:
+    """Return somebody else."""
+    return plex.add_account("grace", password=None)
+
+
+@pytest.fixture
+async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServer:
+    """Return a server that Grace shares with Ada, both in the same house."""
+    library = await plex.add_server("Library", owner=grace)
+    library.listing.connections = [Connection.at(library.url)]
+    plex.share(library, ada, public_address_matches=True)
+    return library
+
+
+@pytest.fixture
+def look_up(hass: HomeAssistant, config_entry: MockConfigEntry) -> LookUp:
+    """Return what looks a server up by the action."""
+
+    async def look_up(server: MediaServer, **data: Any) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            DOMAIN,
+            "get_source_connection_information",
+            {
+                "config_entry_id": config_entry.entry_id,
+                "source": f"server://{server.machine_identifier}",
+            }
+            | data,
+            blocking=True,
+            return_response=True,
+        )
+        assert response
+        return dict(response)
+
+    return look_up
+
+
+def device_id_of(
+    hass: HomeAssistant, entry: MockConfigEntry, server: MediaServer
+) -> str:
+    """Return the id of a server's device."""
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, server.machine_identifier), entry.entry_id
+    )
+    assert device
+    return device.id
+
+
+async def failure(look_up: LookUp, server: MediaServer, **data: Any) -> str | None:
+    """Return the translation key of a look-up that fails."""
+    with pytest.raises(HomeAssistantError) as raised:
+        await look_up(server, **data)
+    return raised.value.translation_key
+
+
+async def test_until_one_knows(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """The account's servers are asked one after the other, until one knows."""
+    attic.sources = []
+    await setup_integration(hass, config_entry)
+    response = await look_up(library)
+    assert response["answered_by"] == {
+        "type": "server",
+        "name": "Cellar",
+        "client_identifier": cellar.machine_identifier,
+    }
+    assert response["access_token"] == library.transient_tokens[-1].text
+    assert response["preferred_uri"] == library.url
+    asked = [request.host for request in plex.requests.matching(path=LOOK_UP)]
+    assert asked == ["Attic", "Cellar"]
+
+
+async def test_named_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Who names a server gets the answer of that one, or none."""
+    await setup_integration(hass, config_entry)
+    device_id = device_id_of(hass, config_entry, cellar)
+    response = await look_up(library, device_id=device_id)
+    assert response["answered_by"]["name"] == "Cellar"
+
+    cellar.sources = []
+    assert await failure(look_up, library, device_id=device_id) == "source_not_found"
+    assert not plex.requests.matching(path=LOOK_UP, host="Attic")
+
+
+@pytest.mark.parametrize("status", [200, 400, 404])
+async def test_unknown_source(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    grace: Account,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    status: int,
+) -> None:
+    """A source that nobody knows is the caller's mistake, however servers say so."""
+    attic.unknown_source_status = status
+    cellar.unknown_source_status = 403
+    workshop = await plex.add_server("Workshop", owner=grace)
+    await setup_integration(hass, config_entry)
+    with pytest.raises(ServiceValidationError) as raised:
+        await look_up(workshop)
+    assert raised.value.translation_key == "source_not_found"
+    assert raised.value.translation_placeholders == {
+        "source": f"server://{workshop.machine_identifier}"
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "key"),
+    [(403, "not_permitted"), (500, "cannot_connect"), (429, "rate_limited")],
+)
+async def test_refusing_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    grace: Account,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    status: int,
+    key: str,
+) -> None:
+    """What the only server says is passed on; PMS 403 asks nobody to sign in again."""
+    workshop = await plex.add_server("Workshop", owner=grace)
+    await setup_integration(hass, config_entry)
+    plex.faults.add(error(status, kind="html"), path=LOOK_UP)
+    assert await failure(look_up, workshop) == key
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_rejected_token(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """A restart kills the token; who asks then gets an answer all the same."""
+    await setup_integration(hass, config_entry)
+    (old,) = attic.transient_tokens
+    await attic.restart()
+    response = await look_up(attic, probe=False)
+    assert response["answered_by"]["name"] == "Attic"
+    rejected, accepted = plex.requests.matching(path=LOOK_UP)
+    assert rejected.token == old.text
+    assert accepted.token == attic.transient_tokens[0].text
+
+
+async def test_lost_connection(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """If an address fails, the others are tried at once."""
+    await setup_integration(hass, config_entry)
+    second = attic.add_listener()
+    await second.start()
+    attic.listing.connections.append(Connection.at(second.url))
+    await config_entry.runtime_data.async_refresh()
+    await attic.listeners[0].stop()
+    response = await look_up(attic)
+    assert response["answered_by"]["name"] == "Attic"
+    assert response["preferred_uri"] == second.url
+
+
+async def test_token_rejected_twice(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """A server that rejects its own new token is asked no third time."""
+    await setup_integration(hass, config_entry)
+    plex.faults.add(error(401, kind="html"), host="Attic", path=LOOK_UP)
+    device_id = device_id_of(hass, config_entry, attic)
+    assert await failure(look_up, attic, device_id=device_id) == "not_permitted"
+    assert len(plex.requests.matching(path=LOOK_UP)) == 2
+
+
+async def test_servers_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """With all own servers down, plex.tv knows where the shared one is.
+
+    The token is made by that very server, and only after it has said who it is.
+    """
+    await setup_integration(hass, config_entry)
+    await attic.stop()
+    await cellar.stop()
+    before = len(plex.requests)
+    response = await look_up(library)
+    assert response == {
+        "source": f"server://{library.machine_identifier}",
+        "name": "Library",
+        "client_identifier": library.machine_identifier,
+        "access_token": library.transient_tokens[-1].text,
+        "answered_by": PLEX_TV,
+        "connections": [
+            {
+                "uri": library.url,
+                "protocol": "http",
+                "address": "127.0.0.1",
+                "port": library.listeners[0].port,
+                "local": True,
+                "relay": False,
+                "reachable": True,
+                "latency_ms": response["connections"][0]["latency_ms"],
+            }
+        ],
+        "preferred_uri": library.url,
+    }
+    identity, token = plex.requests[before:]
+    assert (identity.host, identity.path, identity.token) == (
+        "Library",
+        "/identity",
+        "",
+    )
+    assert (token.path, token.token) == (
+        "/security/token",
+        library.access_token(attic.owner),
+    )
+
+
+async def test_server_back(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """An own server that was down is tried again before plex.tv is."""
+    await attic.stop()
+    await setup_integration(hass, config_entry)
+    await attic.start()
+    response = await look_up(library)
+    assert response["answered_by"]["name"] == "Attic"
+
+
+async def test_own_server_that_nobody_knows(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """For an own server the token that is kept will do."""
+    attic.sources = []
+    await setup_integration(hass, config_entry)
+    response = await look_up(attic)
+    assert response["answered_by"] == PLEX_TV
+    assert response["access_token"] == attic.transient_tokens[0].text
+    assert len(attic.transient_tokens) == 1
+    assert response["preferred_uri"] == attic.url
+
+
+async def test_shared_only(
+    hass: HomeAssistant,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Who owns no server can look up what is shared all the same."""
+    await setup_integration(hass, config_entry)
+    response = await look_up(library, probe=False)
+    assert response["answered_by"] == PLEX_TV
+    assert response["access_token"] == library.transient_tokens[0].text
+    assert response["preferred_uri"] is None
+    assert response["connections"][0]["reachable"] is None
+    unknown = {"source": "provider://tv.plex.provider.podcasts"}
+    assert await failure(look_up, library, **unknown) == "source_not_found"
+
+
+async def test_shared_server_down(
+    hass: HomeAssistant,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """A shared server that is down has no token to give."""
+    await library.stop()
+    await setup_integration(hass, config_entry)
+    assert await failure(look_up, library) == "server_unreachable"
+
+
+async def test_shared_server_refuses(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Nor has one that has stopped sharing."""
+    await setup_integration(hass, config_entry)
+    library.revoke(plex.account("ada"))
+    assert await failure(look_up, library) == "not_permitted"
+
+
+async def test_impostor(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Another server at the address of a shared one gets no token."""
+    await attic.stop()
+    impostor = await plex.add_server("Impostor", owner=library.owner)
+    library.listing.connections = [Connection.at(impostor.url)]
+    await setup_integration(hass, config_entry)
+    assert await failure(look_up, library) == "server_unreachable"
+    to_impostor = plex.requests.matching(host="Impostor")
+    assert to_impostor
+    assert {request.token for request in to_impostor} == {""}
