@@ -1,0 +1,1 @@
+"""A real Home Assistant process and a real emulator, driven from outside."""
