@@ -1,11 +1,14 @@
 """Fixtures of the tests: a Plex emulator, and an account in it."""
 
+from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
-from typing import cast
+from socket import AF_UNSPEC
+from typing import Any, cast
 
+from aiohttp import BaseConnector, TCPConnector
 from freezegun import freeze_time
-from freezegun.api import FrozenDateTimeFactory
+from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -21,12 +24,23 @@ from custom_components.plex_account.const import (
 )
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.aiohttp_client import DATA_RESOLVER, HassAsyncDNSResolver
+from homeassistant.helpers.aiohttp_client import (
+    DATA_CONNECTOR,
+    DATA_RESOLVER,
+    HassAsyncDNSResolver,
+)
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
+from homeassistant.util.ssl import SSLCipherList
 
 from . import Tick
-from .const import CLIENT_IDENTIFIER, PASSWORD
-from .plex_emulator import Account, LoopbackResolver, MediaServer, PlexEmulator
+from .const import CLIENT_IDENTIFIER, NEW_PLEX_DIRECT, PASSWORD, PLEX_DIRECT
+from .plex_emulator import (
+    Account,
+    CertificateAuthority,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +61,39 @@ def hass(hass: HomeAssistant, resolver: LoopbackResolver) -> HomeAssistant:
     hass.data.pop(DATA_CUSTOM_COMPONENTS)
     hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, resolver)
     return hass
+
+
+@pytest.fixture(scope="session")
+def authority() -> CertificateAuthority:
+    """Return an authority that has its certificates before a test sets the clock."""
+    authority = CertificateAuthority()
+    for domain in (PLEX_DIRECT, NEW_PLEX_DIRECT):
+        authority.server_context(f"*.{domain}")
+    return authority
+
+
+@pytest.fixture
+async def trust(
+    hass: HomeAssistant, authority: CertificateAuthority, resolver: LoopbackResolver
+) -> AsyncGenerator[None]:
+    """Let Home Assistant trust this authority, and find servers below plex.direct."""
+    resolver.patterns.append("*.plex.direct")
+    connector = TCPConnector(ssl=authority.client_context(), resolver=resolver)
+    connectors: dict[tuple[bool, int, str], BaseConnector] = {
+        (True, AF_UNSPEC, SSLCipherList.PYTHON_DEFAULT): connector
+    }
+    hass.data[DATA_CONNECTOR] = connectors
+    handler = hass.loop.get_exception_handler()
+    assert handler
+
+    def handle(loop: AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Do not blame the emulator for a client that refuses its certificate."""
+        if not isinstance(context.get("exception"), ConnectionResetError):
+            handler(loop, context)
+
+    hass.loop.set_exception_handler(handle)
+    yield
+    await connector.close()
 
 
 @pytest.fixture
@@ -84,14 +131,15 @@ def config_entry(plex: PlexEmulator, ada: Account) -> MockConfigEntry:
 
 
 @pytest.fixture
-def freezer() -> Generator[FrozenDateTimeFactory]:
+def freezer() -> Generator[TickingDateTimeFactory]:
     """Return what sets the clock, which goes on: real sockets need one that does."""
     with freeze_time(tick=True) as factory:
+        assert isinstance(factory, TickingDateTimeFactory)
         yield factory
 
 
 @pytest.fixture
-def tick(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> Tick:
+def tick(hass: HomeAssistant, freezer: TickingDateTimeFactory) -> Tick:
     """Return what lets time pass, and what is due then happen."""
 
     async def tick(delta: timedelta) -> None:

@@ -3,19 +3,39 @@
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 
-from freezegun.api import FrozenDateTimeFactory
+from freezegun.api import TickingDateTimeFactory
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
 
+from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 
 from . import Tick, setup_integration, state_of
-from .plex_emulator import Account, Connection, MediaServer, PlexEmulator, Vanish, error
+from .const import NEW_PLEX_DIRECT, PLEX_DIRECT
+from .plex_emulator import (
+    Account,
+    CertificateAuthority,
+    Connection,
+    Listener,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+    Vanish,
+    error,
+)
 
 ACCOUNT = timedelta(minutes=30, seconds=1)
 SERVER = timedelta(minutes=5, seconds=1)
@@ -95,8 +115,10 @@ async def test_plex_tv_down(
     config_entry: MockConfigEntry,
     tick: Tick,
     caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without plex.tv the servers stay; it is logged once, and once when it is back."""
+    monkeypatch.setattr(http, "BACKOFF", 0.01)
     await setup_integration(hass, config_entry)
     await plex.tv.stop()
     for _ in range(2):
@@ -179,7 +201,7 @@ async def test_clock_set_back(
     attic: MediaServer,
     config_entry: MockConfigEntry,
     tick: Tick,
-    freezer: FrozenDateTimeFactory,
+    freezer: TickingDateTimeFactory,
 ) -> None:
     """Nobody knows the age of a token from the future, so it is replaced."""
     await setup_integration(hass, config_entry)
@@ -206,16 +228,13 @@ async def test_another_server_moved_in(
 ) -> None:
     """An address that now is another server's is not used any more."""
     await setup_integration(hass, config_entry)
-    cellar = await plex.add_server("Cellar", owner=ada)
-    second = attic.add_listener()
-    await second.start()
-    attic.listing.connections.append(Connection.at(second.url))
-    attic.listing.client_identifier, cellar.listing.client_identifier = (
-        cellar.listing.client_identifier,
-        attic.listing.client_identifier,
-    )
+    grace = plex.add_account("grace", password=None)
+    library = await plex.add_server("Library", owner=grace)
+    await attic.close()
+    await library.add_listener(port=attic.listeners[0].port).start()
     await tick(SERVER)
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
+    assert library.access_token(attic.owner) not in str(plex.requests)
 
 
 async def test_new_access_token(
@@ -290,8 +309,9 @@ async def test_renamed_server(
     attic.name = "Loft"
     attic.listing.product_version = "1.44.0.1-0123456"
     await tick(ACCOUNT)
-    after = registry.async_get(before.id)
+    after = registry.async_get_device_by_identifier(identifier, config_entry.entry_id)
     assert after
+    assert after.id == before.id
     assert after.name == "Loft"
     assert after.sw_version == "1.44.0.1-0123456"
 
@@ -320,6 +340,208 @@ async def test_offline_server(
     plex.requests.clear()
     await tick(SERVER)
     assert [request.path for request in plex.requests] == ["/"]
+
+
+async def listen(
+    server: MediaServer, authority: CertificateAuthority, domain: str
+) -> Listener:
+    """Let a server answer by HTTPS for the names of a domain."""
+    listener = server.add_listener(ssl_context=authority.server_context(f"*.{domain}"))
+    await listener.start()
+    return listener
+
+
+def uri_of(entry: MockConfigEntry, server: MediaServer) -> str:
+    """Return where we reach a server."""
+    data = entry.runtime_data.servers[server.machine_identifier].data
+    return str(data.connection.uri)
+
+
+async def test_renamed_certificate(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    trust: None,
+) -> None:
+    """When a new certificate has another name, plex.tv is asked for it at once."""
+    old = await listen(attic, authority, PLEX_DIRECT)
+    listed = [Connection.plex_direct("192.168.1.5", old.port, domain=PLEX_DIRECT)]
+    attic.listing.connections = listed
+    await setup_integration(hass, config_entry)
+    assert PLEX_DIRECT in uri_of(config_entry, attic)
+    states = async_capture_events(hass, "state_changed")
+
+    await old.close()
+    new = attic.add_listener(
+        port=old.port, ssl_context=authority.server_context(f"*.{NEW_PLEX_DIRECT}")
+    )
+    await new.start()
+    listed[0] = Connection.plex_direct("192.168.1.5", new.port, domain=NEW_PLEX_DIRECT)
+    await tick(SERVER)
+    assert NEW_PLEX_DIRECT in uri_of(config_entry, attic)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 2
+    assert CONNECTIVITY not in {event.data["entity_id"] for event in states}
+
+
+async def test_hidden_address(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Where name servers hide a local address, it is used itself; that is told."""
+    port = attic.listeners[0].port
+    hidden = Connection.plex_direct("192.168.1.5", port, domain=PLEX_DIRECT, local=True)
+    attic.listing.connections = [hidden]
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert uri_of(config_entry, attic) == attic.url
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_key == "dns_rebinding"
+
+    response: Any = await hass.services.async_call(
+        DOMAIN,
+        "get_source_connection_information",
+        {
+            "config_entry_id": config_entry.entry_id,
+            "source": f"server://{attic.machine_identifier}",
+        },
+        blocking=True,
+        return_response=True,
+    )
+    assert response["preferred_uri"] == attic.url
+    assert [
+        (connection["uri"], connection["reachable"])
+        for connection in response["connections"]
+    ] == [(hidden.uri, False), (attic.url, True)]
+
+
+async def test_hidden_address_over_https(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    trust: None,
+) -> None:
+    """With HTTPS required the certificate is still that of the name; it is curable."""
+    resolver.patterns.clear()
+    listener = await listen(attic, authority, PLEX_DIRECT)
+    attic.listing.https_required = True
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert ir.async_get(hass).issues
+    await tick(SERVER)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert {request.port for request in plex.requests.matching(host="Attic")} == {
+        listener.port
+    }
+
+    resolver.patterns.append("*.plex.direct")
+    await tick(ACCOUNT)
+    await tick(SERVER)
+    assert not ir.async_get(hass).issues
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_wrong_certificate_at_hidden_address(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    trust: None,
+) -> None:
+    """Whoever is at the address without the certificate is not asked for a token."""
+    resolver.patterns.clear()
+    listener = await listen(attic, authority, NEW_PLEX_DIRECT)
+    attic.listing.https_required = True
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+    assert not plex.requests.matching(host="Attic")
+    assert not ir.async_get(hass).issues
+
+
+async def test_better_connection(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    trust: None,
+) -> None:
+    """A relay is left for a better way, which is looked for each half hour."""
+    relay = await listen(attic, authority, PLEX_DIRECT)
+    attic.listing.connections = [
+        Connection.at(attic.url),
+        Connection.plex_direct(
+            "198.51.100.5", relay.port, domain=PLEX_DIRECT, relay=True
+        ),
+    ]
+    local = attic.listeners[0]
+    await local.stop()
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, "sensor.attic_connection") == "relay"
+    (token,) = attic.transient_tokens
+
+    await local.start()
+    await tick(SERVER)
+    assert state_of(hass, "sensor.attic_connection") == "relay"
+    assert not [request for request in plex.requests if request.port == local.port]
+    await tick(ACCOUNT)
+    assert state_of(hass, "sensor.attic_connection") == "local"
+    assert attic.transient_tokens == [token]
+
+    # It is kept as long as it works, whatever else there is.
+    plex.requests.clear()
+    await tick(ACCOUNT)
+    await tick(ACCOUNT)
+    asked = {request.path for request in plex.requests.matching(host="Attic")}
+    assert asked == {"/"}
+
+
+async def test_no_better_connection(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    trust: None,
+) -> None:
+    """If there is none the relay is kept; a new address is tried without delay."""
+    relay = await listen(attic, authority, PLEX_DIRECT)
+    refusing = Connection.at(f"http://127.0.0.1:{plex.refusing_port}")
+    through_relay = Connection.plex_direct(
+        "198.51.100.5", relay.port, domain=PLEX_DIRECT, relay=True
+    )
+    attic.listing.connections = [refusing, through_relay]
+    await setup_integration(hass, config_entry)
+    await tick(ACCOUNT)
+    assert state_of(hass, "sensor.attic_connection") == "relay"
+
+    attic.listing.connections = [Connection.at(attic.url), through_relay]
+    await config_entry.runtime_data.async_refresh()
+    await tick(SERVER)
+    assert state_of(hass, "sensor.attic_connection") == "local"
 
 
 async def test_waiting_action_survives_unload(

@@ -239,7 +239,6 @@ async def test_servers_down(
     await setup_integration(hass, config_entry)
     await attic.stop()
     await cellar.stop()
-    before = len(plex.requests)
     response = await look_up(library)
     assert response == {
         "source": f"server://{library.machine_identifier}",
@@ -261,7 +260,7 @@ async def test_servers_down(
         ],
         "preferred_uri": library.url,
     }
-    identity, token = plex.requests[before:]
+    identity, token = plex.requests.matching(host="Library")
     assert (identity.host, identity.path, identity.token) == (
         "Library",
         "/identity",

@@ -2,7 +2,7 @@
 
 from homeassistant.const import CONF_TOKEN, Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
 from .client import async_sign_out, plex_tv_client
@@ -10,7 +10,12 @@ from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .services import async_setup_services
 
-PLATFORMS: list[Platform] = [Platform.BINARY_SENSOR, Platform.SENSOR]
+PLATFORMS: list[Platform] = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.IMAGE,
+    Platform.SENSOR,
+]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -46,3 +51,13 @@ async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> Non
             token=entry.data[CONF_TOKEN],
         )
     )
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: PlexConfigEntry, device: dr.AnyDeviceEntry
+) -> bool:
+    """Allow to remove the device of a server that the account no longer has."""
+    known = {(DOMAIN, entry.unique_id)} | {
+        (DOMAIN, key) for key in entry.runtime_data.servers
+    }
+    return known.isdisjoint(device.identifiers)

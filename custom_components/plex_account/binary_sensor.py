@@ -1,4 +1,4 @@
-"""Binary sensors: does the account have a Plex Pass, can a server be reached."""
+"""Binary sensors: facts about the account, and whether its servers can be reached."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from homeassistant.components.binary_sensor import (
     BinarySensorEntity,
     BinarySensorEntityDescription,
 )
+from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -31,6 +32,12 @@ ACCOUNT_BINARY_SENSORS = (
         key="plex_pass",
         translation_key="plex_pass",
         is_on_fn=lambda user: user.subscription.active,
+    ),
+    PlexAccountBinarySensorDescription(
+        key="two_factor",
+        translation_key="two_factor",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        is_on_fn=lambda user: user.two_factor_enabled,
     ),
 )
 CONNECTIVITY = BinarySensorEntityDescription(

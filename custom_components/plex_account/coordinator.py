@@ -11,29 +11,37 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.typing import UNDEFINED, UndefinedType
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .api import (
     Connection,
+    ConnectionTier,
     PlexAuthenticationError,
     PlexConnectionError,
     PlexError,
     PlexServerClient,
+    ProbeOutcome,
     Resource,
+    ServerIdentity,
     SourceConnectionInformation,
     TransientToken,
     User,
     probe_connections,
+    tier,
     usable_connections,
 )
 from .client import client_identity, plex_tv_client
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER
 from .errors import error_translation, server_error_translation, translation
+from .issues import async_delete_issues, async_update_issues
 
 ACCOUNT_UPDATE_INTERVAL = timedelta(minutes=30)
 PING_INTERVAL = timedelta(days=1)
 SERVER_UPDATE_INTERVAL = timedelta(minutes=5)
+# Seconds between two looks for a better kind of connection.
+BETTER_CONNECTION_INTERVAL: float = 1800
 # A transient token dies after 48 hours; whoever gets one shall have some of them.
 TRANSIENT_TOKEN_RENEWAL_AGE = timedelta(hours=44)
 
@@ -55,7 +63,6 @@ class PlexServerData:
     """How a server can be reached."""
 
     connection: Connection
-    version: str | None
     token: TransientToken
 
 
@@ -82,7 +89,15 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         )
         self.session = async_get_clientsession(hass)
         self.identity = client_identity(hass, entry.data[CONF_CLIENT_IDENTIFIER])
+        self.refreshed_at: datetime | None = None
         self._refresh: asyncio.Task[None] | None = None
+
+    @callback
+    @override
+    def _async_refresh_finished(self) -> None:
+        """Remember when Plex was last heard of."""
+        if self.last_update_success:
+            self.refreshed_at = dt_util.utcnow()
 
     async def async_refresh_or_raise(self) -> None:
         """Refresh for an action, once for all actions that wait for it.
@@ -215,19 +230,10 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             name=self.config_entry.title,
             configuration_url="https://app.plex.tv/desktop/#!/settings/account",
         )
-        wanted = {account_device.id}
-        for key, server in self.servers.items():
-            wanted.add(
-                registry.async_get_or_create(
-                    config_entry_id=entry_id,
-                    identifiers={(DOMAIN, key)},
-                    manufacturer="Plex",
-                    model=server.resource.product,
-                    name=server.resource.name,
-                    sw_version=server.resource.product_version,
-                    via_device_id=account_device.id,
-                ).id
-            )
+        wanted = {account_device.id} | {
+            server.async_update_device(account_device.id)
+            for server in self.servers.values()
+        }
         for device in dr.async_entries_for_config_entry(registry, entry_id):
             if device.id not in wanted:
                 registry.async_remove_device(device.id)
@@ -246,6 +252,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         )
         self.account = account
         self.resource = resource
+        # That a server does not answer which plex.tv lists as offline is no news.
+        self.last_update_success = resource.presence
+        self.server: ServerIdentity | None = None
+        self.outcome: ProbeOutcome | None = None
+        self.name_blocked = False
+        self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         self._failed: PlexServerData | None = None
 
     @property
@@ -253,10 +265,57 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         """Return if the server answered when it was last asked."""
         return self.last_update_success and self.data is not None
 
+    @property
+    def version(self) -> str | None:
+        """Return the version that the server tells, or plex.tv of it."""
+        told = self.server.version if self.server else None
+        return told or self.resource.product_version
+
+    @callback
+    def async_update_device(
+        self, via_device_id: str | UndefinedType = UNDEFINED
+    ) -> str:
+        """Make the device that of the server as we know it, and return its id."""
+        return (
+            dr.async_get(self.hass)
+            .async_get_or_create(
+                config_entry_id=self.config_entry.entry_id,
+                identifiers={(DOMAIN, self.resource.client_identifier)},
+                manufacturer="Plex",
+                model=self.resource.product,
+                name=self.resource.name,
+                sw_version=self.version,
+                configuration_url=f"{self.data.connection.uri}/web"
+                if self.data
+                else None,
+                via_device_id=via_device_id,
+            )
+            .id
+        )
+
+    @callback
+    @override
+    def _async_refresh_finished(self) -> None:
+        """Take over what the server told about itself."""
+        super()._async_refresh_finished()
+        # The server may have been forgotten while it was asked.
+        if not self._shutdown_requested:
+            self.async_update_device()
+            async_update_issues(self)
+
+    @override
+    async def async_shutdown(self) -> None:
+        """Stop to follow the server, and to complain about it."""
+        await super().async_shutdown()
+        async_delete_issues(self)
+
     @callback
     def async_set_resource(self, resource: Resource) -> bool:
         """Take over what plex.tv tells, return if the server should be asked now."""
         was_online = self.resource.presence
+        if resource.connections != self.resource.connections:
+            # Somebody has changed the network, so there may be a better way.
+            self._looked_at = -BETTER_CONNECTION_INTERVAL
         self.resource = resource
         self.update_interval = _update_interval(resource)
         return not (was_online and resource.presence and self.reachable)
@@ -291,16 +350,17 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         Raises the PlexError of the server's answer, or a translated HomeAssistantError
         if the server can't be reached.
         """
-        data = await self.async_get_data()
-        try:
+
+        async def look_up(data: PlexServerData) -> SourceConnectionInformation:
             return await self._client(data).get_source_connection_information(
                 source, refresh=refresh
             )
+
+        data = await self.async_get_data()
+        try:
+            return await look_up(data)
         except PlexAuthenticationError, PlexConnectionError:
-            data = await self.async_reconnect(data)
-        return await self._client(data).get_source_connection_information(
-            source, refresh=refresh
-        )
+            return await look_up(await self.async_reconnect(data))
 
     @override
     async def _async_update_data(self) -> PlexServerData:
@@ -337,30 +397,61 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             return None
         if server.machine_identifier != self.resource.client_identifier:
             return None
-        return replace(data, version=server.version)
+        self.server = server
+        return await self._async_improve(data)
+
+    async def _async_improve(self, data: PlexServerData) -> PlexServerData:
+        """Move to a better kind of connection, if it is time to look for one."""
+        now = self.hass.loop.time()
+        better = [
+            connection
+            for connection in self._usable_connections()
+            if _kind(connection) < _kind(data.connection)
+        ]
+        if not better or now - self._looked_at < BETTER_CONNECTION_INTERVAL:
+            return data
+        best = (await self._async_probe(better)).best
+        if best is None or _kind(best.connection) >= _kind(data.connection):
+            return data
+        self.name_blocked = best.name_blocked
+        return replace(data, connection=best.connection)
 
     async def _async_connect(self) -> PlexServerData:
         """Find a connection that works, and get a transient token there."""
-        resource = self.resource
-        outcome = await probe_connections(
-            self.session,
-            self.identity,
-            resource.client_identifier,
-            usable_connections(resource.connections, resource),
-        )
+        was_reachable = self.reachable
+        outcome = await self._async_probe(self._usable_connections())
+        if was_reachable and (outcome.best is None or outcome.certificate_failed):
+            # The server may have another address, or its certificate another name.
+            await self.account.async_refresh()
+            outcome = await self._async_probe(self._usable_connections())
         if (best := outcome.best) is None:
-            raise UpdateFailed(**translation("server_unreachable", name=resource.name))
-        client = PlexServerClient(
-            self.session,
-            self.identity,
-            base_url=best.connection.uri,
-            token=resource.access_token,
+            raise UpdateFailed(
+                **translation("server_unreachable", name=self.resource.name)
+            )
+        self.server = best.server
+        self.name_blocked = best.name_blocked
+        client = PlexServerClient.at(
+            best.connection, self.session, self.identity, self.resource.access_token
         )
         return PlexServerData(
-            connection=best.connection,
-            version=best.server.version,
-            token=await client.get_transient_token(),
+            connection=best.connection, token=await client.get_transient_token()
         )
+
+    async def _async_probe(self, connections: list[Connection]) -> ProbeOutcome:
+        """Try connections of the server."""
+        self._looked_at = self.hass.loop.time()
+        self.outcome = await probe_connections(
+            self.session,
+            self.identity,
+            self.resource.client_identifier,
+            connections,
+            https_required=self.resource.https_required,
+        )
+        return self.outcome
+
+    def _usable_connections(self) -> list[Connection]:
+        """Return the connections of the server that may be tried."""
+        return usable_connections(self.resource.connections, self.resource)
 
     def _is_good(self, data: PlexServerData) -> bool:
         """Return if nothing is known against a connection and its token."""
@@ -371,15 +462,15 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         )
 
     def _client(self, data: PlexServerData) -> PlexServerClient:
-        """Return a client that uses the transient token."""
-        return PlexServerClient(
-            self.session,
-            self.identity,
-            base_url=data.connection.uri,
-            token=data.token.token,
-            # We do not insist, since there may be a better address by now.
-            retries=0,
+        """Return a client that does not insist: there may be a better address."""
+        return PlexServerClient.at(
+            data.connection, self.session, self.identity, data.token.token, retries=0
         )
+
+
+def _kind(connection: Connection) -> tuple[ConnectionTier, bool]:
+    """Return what a better connection is smaller in."""
+    return tier(connection), connection.pinned
 
 
 def _update_interval(resource: Resource) -> timedelta | None:

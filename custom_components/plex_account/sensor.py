@@ -1,5 +1,7 @@
-"""Sensors: when the transient token of a server expires."""
+"""Sensors: what the account is subscribed to, and how its servers are reached."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import override
 
@@ -7,21 +9,78 @@ from homeassistant.components.sensor import (
     SensorDeviceClass,
     SensorEntity,
     SensorEntityDescription,
+    SensorStateClass,
 )
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.typing import StateType
 
-from .coordinator import PlexConfigEntry
-from .entity import PlexServerEntity, async_add_server_entities
+from .api import ConnectionTier, User, tier
+from .coordinator import PlexConfigEntry, PlexServerData
+from .entity import PlexAccountEntity, PlexServerEntity, async_add_server_entities
 
 PARALLEL_UPDATES = 0
 
-TRANSIENT_TOKEN_EXPIRES = SensorEntityDescription(
-    key="transient_token_expires",
-    translation_key="transient_token_expires",
-    device_class=SensorDeviceClass.TIMESTAMP,
-    entity_category=EntityCategory.DIAGNOSTIC,
+CONNECTION_KINDS = {
+    ConnectionTier.LOCAL_HTTPS: "local",
+    ConnectionTier.LOCAL_HTTP: "local",
+    ConnectionTier.REMOTE: "remote",
+    ConnectionTier.RELAY: "relay",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlexAccountSensorDescription(SensorEntityDescription):
+    """A sensor of the account, and where its value comes from."""
+
+    value_fn: Callable[[User], StateType | datetime]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlexServerSensorDescription(SensorEntityDescription):
+    """A sensor of a server, and where its value comes from."""
+
+    value_fn: Callable[[PlexServerData], StateType | datetime]
+
+
+ACCOUNT_SENSORS = (
+    PlexAccountSensorDescription(
+        key="subscription_plan",
+        translation_key="subscription_plan",
+        value_fn=lambda user: user.subscription.plan,
+    ),
+    PlexAccountSensorDescription(
+        key="home_users",
+        translation_key="home_users",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda user: user.home_size,
+    ),
+    PlexAccountSensorDescription(
+        key="remember_expires_at",
+        translation_key="remember_expires_at",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda user: user.remember_expires_at,
+    ),
+)
+SERVER_SENSORS = (
+    PlexServerSensorDescription(
+        key="connection",
+        translation_key="connection",
+        device_class=SensorDeviceClass.ENUM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        options=list(dict.fromkeys(CONNECTION_KINDS.values())),
+        value_fn=lambda data: CONNECTION_KINDS[tier(data.connection)],
+    ),
+    PlexServerSensorDescription(
+        key="transient_token_expires",
+        translation_key="transient_token_expires",
+        device_class=SensorDeviceClass.TIMESTAMP,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        value_fn=lambda data: data.token.expires_at,
+    ),
 )
 
 
@@ -30,20 +89,40 @@ async def async_setup_entry(
     entry: PlexConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Set up the sensors of the servers."""
+    """Set up the sensors of the account and its servers."""
+    async_add_entities(
+        PlexAccountSensor(entry.runtime_data, description)
+        for description in ACCOUNT_SENSORS
+    )
     async_add_server_entities(
         entry,
         async_add_entities,
-        lambda server: [PlexTransientTokenSensor(server, TRANSIENT_TOKEN_EXPIRES)],
+        lambda server: [
+            PlexServerSensor(server, description) for description in SERVER_SENSORS
+        ],
     )
 
 
-class PlexTransientTokenSensor(PlexServerEntity, SensorEntity):
-    """When the transient token of a server expires, if nothing kills it before."""
+class PlexAccountSensor(PlexAccountEntity, SensorEntity):
+    """A sensor of the account."""
+
+    entity_description: PlexAccountSensorDescription
 
     @property
     @override
-    def native_value(self) -> datetime | None:
-        """Return the time, once there is a token."""
+    def native_value(self) -> StateType | datetime:
+        """Return what plex.tv told of the account."""
+        return self.entity_description.value_fn(self.coordinator.data.user)
+
+
+class PlexServerSensor(PlexServerEntity, SensorEntity):
+    """A sensor of a server."""
+
+    entity_description: PlexServerSensorDescription
+
+    @property
+    @override
+    def native_value(self) -> StateType | datetime:
+        """Return what is known of the server, once it could be reached."""
         data = self.coordinator.data
-        return data.token.expires_at if data else None
+        return self.entity_description.value_fn(data) if data else None

@@ -21,9 +21,9 @@ from homeassistant.helpers.service import (
     async_get_config_entry,
     async_register_admin_service,
 )
-from homeassistant.util.json import JsonObjectType
+from homeassistant.util.json import JsonObjectType, JsonValueType
 
-from .api import Connection, ProbeOutcome
+from .api import PlexError, Reply
 from .const import DOMAIN
 from .coordinator import (
     PLEX_TV,
@@ -117,7 +117,7 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
         "server": {
             "name": server.resource.name,
             "client_identifier": server.resource.client_identifier,
-            "version": data.version,
+            "version": server.version,
             "uri": data.connection.uri,
         },
         "token": data.token.token,
@@ -151,10 +151,7 @@ async def _async_get_source_connection_information(
         "client_identifier": information.client_identifier,
         "access_token": information.access_token,
         "answered_by": _answered_by(answer),
-        "connections": [
-            _connection(connection, answer.outcome)
-            for connection in information.connections
-        ],
+        "connections": _connections(answer),
         "preferred_uri": answer.preferred_uri,
     }
 
@@ -201,20 +198,33 @@ def _answered_by(answer: SourceAnswer) -> JsonObjectType:
     }
 
 
-def _connection(connection: Connection, outcome: ProbeOutcome | None) -> JsonObjectType:
-    """Return a connection, and whether it works if that was tried to the end."""
-    tried = outcome.tried if outcome else {}
-    reply = tried.get(connection.uri)
-    return {
-        "uri": connection.uri,
-        "protocol": connection.protocol,
-        "address": connection.address,
-        "port": connection.port,
-        "local": connection.local,
-        "relay": connection.relay,
-        "reachable": reply is not None if connection.uri in tried else None,
-        "latency_ms": round(reply.latency * 1000, 1) if reply else None,
+def _connections(answer: SourceAnswer) -> list[JsonValueType]:
+    """Return the connections, and whether each works if that was tried to the end."""
+    tried = answer.outcome.tried if answer.outcome else {}
+    # An address may have been tried in the place of a name that does not resolve.
+    found = [reply.connection for reply in tried.values() if isinstance(reply, Reply)]
+    connections = {
+        connection.uri: connection
+        for connection in (*answer.information.connections, *found)
     }
+    return [
+        {
+            "uri": uri,
+            "protocol": connection.protocol,
+            "address": connection.address,
+            "port": connection.port,
+            "local": connection.local,
+            "relay": connection.relay,
+            "reachable": isinstance(tried[uri], Reply) if uri in tried else None,
+            "latency_ms": _latency(tried.get(uri)),
+        }
+        for uri, connection in connections.items()
+    ]
+
+
+def _latency(result: Reply | PlexError | None) -> float | None:
+    """Return how long a reply took, in milliseconds."""
+    return round(result.latency * 1000, 1) if isinstance(result, Reply) else None
 
 
 @callback

@@ -72,6 +72,7 @@ async def async_look_up_source(
             account.identity,
             identifier,
             usable_connections(answer.information.connections, resource),
+            https_required=resource is None or resource.https_required,
         )
         return replace(answer, outcome=outcome)
     return answer
@@ -146,16 +147,17 @@ async def _async_ask_plex_tv(
             account.identity,
             identifier,
             usable_connections(resource.connections, resource),
+            https_required=resource.https_required,
         )
         if outcome.best is None:
             raise HomeAssistantError(
                 **translation("server_unreachable", name=resource.name)
             )
-        client = PlexServerClient(
+        client = PlexServerClient.at(
+            outcome.best.connection,
             account.session,
             account.identity,
-            base_url=outcome.best.connection.uri,
-            token=resource.access_token,
+            resource.access_token,
         )
         try:
             token = await client.get_transient_token()

@@ -5,11 +5,13 @@ from .connections import (
     ProbeOutcome,
     Reply,
     probe_connections,
+    rank,
     tier,
     usable_connections,
 )
 from .exceptions import (
     PlexAuthenticationError,
+    PlexCertificateError,
     PlexConnectionError,
     PlexError,
     PlexInvalidTwoFactorCodeError,
@@ -25,6 +27,7 @@ from .exceptions import (
 from .http import ClientIdentity
 from .models import (
     Connection,
+    Picture,
     Pin,
     Resource,
     ServerIdentity,
@@ -42,8 +45,10 @@ __all__ = [
     "ClientIdentity",
     "Connection",
     "ConnectionTier",
+    "Picture",
     "Pin",
     "PlexAuthenticationError",
+    "PlexCertificateError",
     "PlexConnectionError",
     "PlexError",
     "PlexInvalidTwoFactorCodeError",
@@ -67,6 +72,7 @@ __all__ = [
     "TransientToken",
     "User",
     "probe_connections",
+    "rank",
     "tier",
     "usable_connections",
 ]

@@ -1,12 +1,20 @@
 """Which of a server's connections to use from here."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from ipaddress import ip_address
 
 from aiohttp import ClientSession
+from yarl import URL
 
-from .exceptions import PlexError
+from .exceptions import (
+    PlexCertificateError,
+    PlexConnectionError,
+    PlexError,
+    PlexResponseError,
+    PlexTimeoutError,
+)
 from .http import ClientIdentity
 from .models import Connection, Resource, ServerIdentity
 from .server import PlexServerClient
@@ -27,25 +35,44 @@ class ConnectionTier(IntEnum):
     RELAY = 3
 
 
+# Names of this domain tell an address, such as 192-168-1-150, of a private network.
+PLEX_DIRECT = ".plex.direct"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """The expected server answered at a connection, in `latency` seconds."""
+    """The expected server answered at a connection, in `latency` seconds.
+
+    With `name_blocked` it did so at its address, but not by the name for it: a name
+    server with protection against DNS rebinding does not tell private addresses.
+    """
 
     connection: Connection
     server: ServerIdentity
     latency: float
+    name_blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOutcome:
     """What trying connections has shown.
 
-    `tried` holds the reply by URI, None where the server did not answer; what was given
-    up because a better connection had answered is missing. `best` is the one to use.
+    `tried` holds the reply by URI, or why there was none; what was given up because a
+    better connection had answered is missing. `best` is the one to use.
     """
 
     best: Reply | None
-    tried: dict[str, Reply | None]
+    tried: dict[str, Reply | PlexError]
+
+    @property
+    def certificate_failed(self) -> bool:
+        """Return if a name has no valid certificate, as when the server has a new one.
+
+        Then plex.tv knows its new name.
+        """
+        return any(
+            isinstance(result, PlexCertificateError) for result in self.tried.values()
+        )
 
 
 def tier(connection: Connection) -> ConnectionTier:
@@ -92,28 +119,26 @@ async def probe_connections(
     identity: ClientIdentity,
     machine_identifier: str,
     connections: list[Connection],
+    *,
+    https_required: bool,
 ) -> ProbeOutcome:
     """Try connections all at once and choose the best one that answers.
 
     A connection answers if `/identity`, asked without a token, names the server that
-    `machine_identifier` says. After the first answer only better tiers are waited for,
-    at most 250 ms; all together it takes at most 5 seconds, and what has not answered
-    by then counts as unreachable. No task is left behind, and nothing is raised.
+    `machine_identifier` says. Where name servers hide a local address, that address is
+    tried itself: by plain HTTP, or by HTTPS if `https_required`. After the first answer
+    only better tiers are waited for, at most 250 ms; all together it takes at most 5
+    seconds. No task is left behind, and nothing is raised.
     """
-    kinds = sorted({_rank(connection) for connection in connections})
+    prober = _Prober(session, identity, machine_identifier, https_required)
+    ranks = sorted({rank(connection) for connection in connections})
     waiting = {
         asyncio.create_task(
-            _probe(
-                session,
-                identity,
-                machine_identifier,
-                connection,
-                kinds.index(_rank(connection)) * STAGGER,
-            )
+            prober.probe(connection, ranks.index(rank(connection)) * STAGGER)
         ): connection
         for connection in connections
     }
-    tried: dict[str, Reply | None] = {}
+    tried: dict[str, Reply | PlexError] = {}
     best: Reply | None = None
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PROBE_TIMEOUT
@@ -132,44 +157,94 @@ async def probe_connections(
             if not done:
                 break
             for task in done:
-                connection = waiting.pop(task)
-                reply = tried[connection.uri] = task.result()
-                if reply is None:
-                    continue
-                if best is None:
-                    deadline = min(deadline, loop.time() + BETTER_TIER_GRACE)
-                if best is None or _rank(connection) < _rank(best.connection):
-                    best = reply
+                del waiting[task]
+                for uri, result in task.result().items():
+                    tried[uri] = result
+                    if isinstance(result, PlexError):
+                        continue
+                    if best is None:
+                        deadline = min(deadline, loop.time() + BETTER_TIER_GRACE)
+                    if best is None or rank(result.connection) < rank(best.connection):
+                        best = result
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     if best is None:
-        tried.update({connection.uri: None for connection in waiting.values()})
+        for connection in waiting.values():
+            tried[connection.uri] = PlexTimeoutError("No answer in time")
     return ProbeOutcome(best=best, tried=tried)
 
 
-def _rank(connection: Connection) -> tuple[ConnectionTier, bool]:
-    """Return the order in which to try: by tier, and IPv4 before IPv6."""
-    return tier(connection), connection.ipv6
+def rank(connection: Connection) -> tuple[ConnectionTier, bool, bool]:
+    """Return what sorts connections, the best first: IPv4 stands before IPv6."""
+    return tier(connection), connection.pinned, connection.ipv6
 
 
-async def _probe(
-    session: ClientSession,
-    identity: ClientIdentity,
-    machine_identifier: str,
-    connection: Connection,
-    delay: float,
-) -> Reply | None:
-    """Ask who is there, None if it is not the server we look for."""
-    await asyncio.sleep(delay)
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    client = PlexServerClient(session, identity, base_url=connection.uri, token=None)
+@dataclass(frozen=True, slots=True)
+class _Prober:
+    """Asks at connections whether a certain server is there."""
+
+    session: ClientSession
+    identity: ClientIdentity
+    machine_identifier: str
+    https_required: bool
+
+    async def probe(
+        self, connection: Connection, delay: float
+    ) -> dict[str, Reply | PlexError]:
+        """Return what came of a connection, and of its address if the name failed."""
+        await asyncio.sleep(delay)
+        result = await self._ask(connection)
+        if not _may_be_hidden(connection, result):
+            return {connection.uri: result}
+        substitute = self._at_address(connection)
+        found = await self._ask(substitute)
+        if isinstance(found, PlexError):
+            return {connection.uri: result}
+        return {
+            connection.uri: result,
+            substitute.uri: replace(found, name_blocked=True),
+        }
+
+    def _at_address(self, connection: Connection) -> Connection:
+        """Return the connection to the address that a name stands for."""
+        if self.https_required:
+            return replace(connection, pinned=True)
+        url = URL.build(scheme="http", host=connection.address, port=connection.port)
+        return replace(connection, uri=str(url), protocol="http")
+
+    async def _ask(self, connection: Connection) -> Reply | PlexError:
+        """Ask who is there."""
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        client = PlexServerClient.at(connection, self.session, self.identity, None)
+        try:
+            server = await client.get_identity()
+        except PlexError as err:
+            return err
+        if server.machine_identifier != self.machine_identifier:
+            return PlexResponseError("Another server answers")
+        return Reply(connection=connection, server=server, latency=loop.time() - start)
+
+
+def _may_be_hidden(connection: Connection, result: Reply | PlexError) -> bool:
+    """Return if a name server may hide the address of a local connection."""
+    return (
+        connection.local
+        and connection.protocol == "https"
+        and f"{URL(connection.uri).host}".endswith(PLEX_DIRECT)
+        and _is_address(connection.address)
+        and isinstance(result, PlexConnectionError)
+        # Somebody was there, or nobody is: that is not the name's fault.
+        and not isinstance(result, (PlexCertificateError, PlexTimeoutError))
+    )
+
+
+def _is_address(text: str) -> bool:
+    """Return if it is an IP address, so that no name is needed."""
     try:
-        server = await client.get_identity()
-    except PlexError:
-        return None
-    if server.machine_identifier != machine_identifier:
-        return None
-    return Reply(connection=connection, server=server, latency=loop.time() - start)
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

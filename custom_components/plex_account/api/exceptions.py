@@ -31,6 +31,10 @@ class PlexTimeoutError(PlexConnectionError):
     """Plex did not answer in time."""
 
 
+class PlexCertificateError(PlexConnectionError):
+    """There is no secure connection, as without a valid certificate for the name."""
+
+
 class PlexAuthenticationError(PlexError):
     """Plex does not accept the token, or the user name and password."""
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 import random
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
 from aiohttp import (
@@ -16,6 +17,7 @@ from aiohttp import (
     ClientRequest,
     ClientResponse,
     ClientSession,
+    ClientSSLError,
     ClientTimeout,
     ServerDisconnectedError,
 )
@@ -24,6 +26,7 @@ from yarl import URL
 
 from .exceptions import (
     PlexAuthenticationError,
+    PlexCertificateError,
     PlexConnectionError,
     PlexError,
     PlexInvalidTwoFactorCodeError,
@@ -108,6 +111,14 @@ class ClientIdentity:
         }
 
 
+class Answer(NamedTuple):
+    """A successful answer, before it is known what it is."""
+
+    status: int
+    content_type: str
+    body: bytes
+
+
 async def request(
     session: ClientSession,
     identity: ClientIdentity,
@@ -118,20 +129,61 @@ async def request(
     params: Mapping[str, str] | None = None,
     form: Mapping[str, str] | None = None,
     retries: int = MAX_RETRIES,
+    address: str | None = None,
 ) -> Json:
     """Send a request to Plex and return its decoded body, None if it is empty.
 
+    Raises what `fetch` does, and PlexResponseError for what is no JSON or XML.
+    """
+    answer = await fetch(
+        session,
+        identity,
+        method,
+        url,
+        token=token,
+        params=params,
+        form=form,
+        retries=retries,
+        address=address,
+    )
+    try:
+        return _decode(answer.body)
+    except ValueError as err:
+        raise PlexResponseError(
+            f"{method} {url.path}: neither JSON nor XML", status=answer.status
+        ) from err
+
+
+async def fetch(
+    session: ClientSession,
+    identity: ClientIdentity,
+    method: str,
+    url: URL,
+    *,
+    token: str | None = None,
+    params: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    retries: int = MAX_RETRIES,
+    address: str | None = None,
+) -> Answer:
+    """Send a request to Plex and return the answer as it is.
+
     Only a GET is tried again, at most `retries` times, after a broken connection or a
     502, 503 or 504. All attempts together take at most 15 seconds. A redirect is an
-    error: following it would take the token to another host.
+    error: following it would take the token to another host. With an `address` the
+    host's name is not looked up, but its certificate is verified all the same.
 
     Raises a PlexError of the kind that fits; PlexResponseError is also for a body
-    of more than 8 MiB and for one that is neither JSON nor XML.
+    of more than 8 MiB.
     """
     headers = identity.headers()
     if token is not None:
         headers["X-Plex-Token"] = token
     what = f"{method} {url.path}"
+    server_hostname = None
+    if address is not None:
+        server_hostname = url.host
+        url = url.with_host(address)
     retries_left = retries if method == "GET" else 0
     backoff = BACKOFF
     loop = asyncio.get_running_loop()
@@ -141,7 +193,14 @@ async def request(
             while True:
                 try:
                     return await _send(
-                        session, method, url, what, headers, params, form
+                        session,
+                        method,
+                        url,
+                        what,
+                        headers,
+                        params,
+                        form,
+                        server_hostname,
                     )
                 except (PlexConnectionError, PlexServerError) as err:
                     # Jitter keeps many clients from coming back in step.
@@ -172,7 +231,8 @@ async def _send(
     headers: Mapping[str, str],
     params: Mapping[str, str] | None,
     form: Mapping[str, str] | None,
-) -> Json:
+    server_hostname: str | None,
+) -> Answer:
     """Send a request once."""
 
     async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
@@ -180,7 +240,7 @@ async def _send(
             return await handler(req)
         except (ClientOSError, ServerDisconnectedError) as err:
             # As one of its own errors, aiohttp would send a DELETE or a GET again.
-            raise PlexConnectionError(f"{what}: {type(err).__name__}") from err
+            raise _connection_error(err, what) from err
 
     try:
         async with session.request(
@@ -191,6 +251,7 @@ async def _send(
             headers=headers,
             allow_redirects=False,
             timeout=_TIMEOUT,
+            server_hostname=server_hostname,
             middlewares=(once,),
         ) as response:
             body = await _read_body(response, what)
@@ -198,15 +259,20 @@ async def _send(
         raise PlexTimeoutError(f"{what}: no connection in time") from err
     except (ClientError, UnicodeError) as err:
         # The latter is Python's own resolver's, about a name that can't be one.
-        raise PlexConnectionError(f"{what}: {type(err).__name__}") from err
+        raise _connection_error(err, what) from err
     if response.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise _error(response, body, what)
-    try:
-        return _decode(body)
-    except ValueError as err:
-        raise PlexResponseError(
-            f"{what}: neither JSON nor XML", status=response.status
-        ) from err
+    return Answer(response.status, response.content_type, body)
+
+
+def _connection_error(err: Exception, what: str) -> PlexConnectionError:
+    """Return the error for a connection that failed."""
+    kind = (
+        PlexCertificateError
+        if isinstance(err, ClientSSLError)
+        else (PlexConnectionError)
+    )
+    return kind(f"{what}: {type(err).__name__}")
 
 
 async def _read_body(response: ClientResponse, what: str) -> bytes:

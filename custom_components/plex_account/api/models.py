@@ -136,6 +136,14 @@ class User:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture, such as a user's avatar."""
+
+    content: bytes = field(repr=False)
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
     """A code that a user types at plex.tv/link to sign this client in.
 
@@ -164,7 +172,11 @@ class Pin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """One address of a server. `local` means private, not that it is our network."""
+    """One address of a server. `local` means private, not that it is our network.
+
+    A `pinned` one is reached at `address` itself, as name servers do not tell that of
+    the name in `uri`; the certificate is still that of the name.
+    """
 
     uri: str
     protocol: str
@@ -173,6 +185,7 @@ class Connection:
     local: bool
     relay: bool
     ipv6: bool
+    pinned: bool = False
 
     @classmethod
     def from_json(cls, data: dict[str, Json]) -> Self | None:
@@ -265,7 +278,7 @@ def servers_from_json(body: Json) -> list[Resource]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerIdentity:
-    """Who answers at an address, as a server's `/identity` tells."""
+    """Who answers at an address, and whether the server has an owner."""
 
     machine_identifier: str
     version: str | None
@@ -280,7 +293,8 @@ class ServerIdentity:
                 _text(data, "machineIdentifier"), "machine identifier"
             ),
             version=_text(data, "version"),
-            claimed=_flag(data, "claimed"),
+            # Told by `/identity` and by `/` under different names.
+            claimed=_flag(data, "claimed" if "claimed" in data else "myPlex"),
         )
 
 

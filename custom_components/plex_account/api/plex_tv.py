@@ -6,8 +6,8 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from .exceptions import PlexResponseError
-from .http import ClientIdentity, Json, request
-from .models import Pin, Resource, User, servers_from_json
+from .http import ClientIdentity, Json, fetch, request
+from .models import Picture, Pin, Resource, User, servers_from_json
 
 PLEX_TV_URL: Final = "https://plex.tv"
 
@@ -93,6 +93,28 @@ class PlexTvClient:
                 params={"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"},
             )
         )
+
+    async def get_avatar(self, thumb: str) -> Picture:
+        """Return the picture of a user's `thumb`, a URL.
+
+        Asked without the token, and only of plex.tv and what stands in for it: a
+        client must not be made to ask any host that an answer names.
+        Source: the `thumb` of GET /api/v2/user.
+        Raises PlexResponseError for another host, and for what is no picture.
+        """
+        try:
+            url = URL(thumb)
+            origin = url.origin()
+        except ValueError as err:
+            raise PlexResponseError("The avatar has no usable URL") from err
+        host = f".{origin.raw_host}"
+        at_plex_tv = origin.scheme == "https" and host.endswith(".plex.tv")
+        if not at_plex_tv and origin != self._api.origin():
+            raise PlexResponseError("The avatar is not at plex.tv")
+        answer = await fetch(self._session, self._identity, "GET", url)
+        if not answer.content_type.startswith("image/"):
+            raise PlexResponseError("The avatar is no picture")
+        return Picture(content=answer.body, content_type=answer.content_type)
 
     async def ping(self) -> None:
         """Extend the life of the token at plex.tv.

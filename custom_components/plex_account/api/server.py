@@ -2,13 +2,19 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Self
 
 from aiohttp import ClientSession
 from yarl import URL
 
 from .exceptions import PlexNotFoundError, PlexResponseError
 from .http import MAX_RETRIES, ClientIdentity, Json, request
-from .models import ServerIdentity, SourceConnectionInformation, TransientToken
+from .models import (
+    Connection,
+    ServerIdentity,
+    SourceConnectionInformation,
+    TransientToken,
+)
 
 
 class PlexServerClient:
@@ -16,10 +22,11 @@ class PlexServerClient:
 
     The session is the caller's and stays open. `base_url` is the URI of a connection,
     and `token` one that this very server accepts: its access token from plex.tv, or a
-    transient token. A request is tried again up to `retries` times, as `request` says;
-    who knows another address may prefer to try that. Every method raises a PlexError
-    if the server cannot be reached or refuses; what is said of exceptions below is
-    about the kinds that a caller may want to tell apart.
+    transient token. With an `address` the name in `base_url` is not looked up, only
+    used to verify the certificate. A request is tried again up to `retries` times, as
+    `request` says; who knows another address may prefer to try that. Every method
+    raises a PlexError if the server cannot be reached or refuses; what is said of
+    exceptions below is about the kinds that a caller may want to tell apart.
     """
 
     def __init__(
@@ -29,6 +36,7 @@ class PlexServerClient:
         *,
         base_url: str,
         token: str | None,
+        address: str | None = None,
         retries: int = MAX_RETRIES,
     ) -> None:
         """Keep what every request needs; nothing is sent."""
@@ -36,7 +44,28 @@ class PlexServerClient:
         self._identity = identity
         self._base_url = URL(base_url)
         self._token = token
+        self._address = address
         self._retries = retries
+
+    @classmethod
+    def at(
+        cls,
+        connection: Connection,
+        session: ClientSession,
+        identity: ClientIdentity,
+        token: str | None,
+        *,
+        retries: int = MAX_RETRIES,
+    ) -> Self:
+        """Return a client that uses a connection."""
+        return cls(
+            session,
+            identity,
+            base_url=connection.uri,
+            token=token,
+            address=connection.address if connection.pinned else None,
+            retries=retries,
+        )
 
     async def get_identity(self) -> ServerIdentity:
         """Return which server answers at this address.
@@ -52,6 +81,7 @@ class PlexServerClient:
                 "GET",
                 self._base_url / "identity",
                 retries=0,
+                address=self._address,
             )
         )
 
@@ -119,4 +149,5 @@ class PlexServerClient:
             token=self._token,
             params=params,
             retries=self._retries,
+            address=self._address,
         )

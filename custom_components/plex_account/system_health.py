@@ -1,0 +1,32 @@
+"""System health: can plex.tv and the servers be reached."""
+
+from typing import Any
+
+from homeassistant.components import system_health
+from homeassistant.core import HomeAssistant, callback
+
+from .api import PLEX_TV_URL
+from .const import DOMAIN
+from .coordinator import PlexConfigEntry
+
+
+@callback
+def async_register(
+    hass: HomeAssistant, register: system_health.SystemHealthRegistration
+) -> None:
+    """Register what the system information page shows."""
+    register.async_register_info(_async_info)
+
+
+async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
+    """Return how the accounts are."""
+    entries: list[PlexConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
+    accounts = [entry.runtime_data for entry in entries]
+    servers = [server for account in accounts for server in account.servers.values()]
+    refreshes = [account.refreshed_at for account in accounts if account.refreshed_at]
+    return {
+        "can_reach_plex": system_health.async_check_can_reach_url(hass, PLEX_TV_URL),
+        "reachable_servers": sum(server.reachable for server in servers),
+        "servers": len(servers),
+        "last_refresh": min(refreshes, default=None),
+    }

@@ -1,0 +1,101 @@
+"""Tests of the repair issues."""
+
+from datetime import timedelta
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+
+from . import Tick, setup_integration
+from .plex_emulator import MediaServer, PlexEmulator
+
+SERVER = timedelta(minutes=5, seconds=1)
+ACCOUNT = timedelta(minutes=30, seconds=1)
+
+
+def keys(hass: HomeAssistant) -> list[str | None]:
+    """Return the translation keys of the issues there are."""
+    issues = ir.async_get(hass).issues.values()
+    for issue in issues:
+        assert issue.translation_placeholders == {"account": "ada", "name": "Attic"}
+        assert not issue.is_fixable
+    return [issue.translation_key for issue in issues]
+
+
+async def test_server_too_old(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that can't look sources up has to be updated."""
+    attic.listing.product_version = "1.15.3.876-ad6e39743"
+    await setup_integration(hass, config_entry)
+    assert keys(hass) == ["server_too_old"]
+    attic.listing.product_version = "1.15.4.993-bb5bdc7b2"
+    await tick(SERVER)
+    assert keys(hass) == []
+
+
+@pytest.mark.parametrize("version", ["", "unknown", "beta-2"])
+async def test_strange_version(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    version: str,
+) -> None:
+    """A version that nobody understands is no reason to complain."""
+    attic.listing.product_version = version
+    await setup_integration(hass, config_entry)
+    assert keys(hass) == []
+
+
+async def test_server_unclaimed(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that was signed out has to be claimed again."""
+    await setup_integration(hass, config_entry)
+    attic.claimed = False
+    await tick(SERVER)
+    assert keys(hass) == ["server_unclaimed"]
+    attic.claimed = True
+    await tick(SERVER)
+    assert keys(hass) == []
+
+
+async def test_unclaimed_from_the_start(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """That it gives no token is not all that is told; it ends with the account."""
+    attic.claimed = False
+    await setup_integration(hass, config_entry)
+    assert keys(hass) == ["server_unclaimed"]
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    assert keys(hass) == []
+
+
+async def test_vanished_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """Nobody has to mend a server that is gone."""
+    attic.listing.product_version = "1.15.3"
+    await setup_integration(hass, config_entry)
+    await plex.remove_server(attic)
+    await tick(ACCOUNT)
+    assert keys(hass) == []
