@@ -1,6 +1,7 @@
 """Tests of the config flow."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
@@ -31,6 +32,7 @@ from . import setup_integration
 from .const import CLIENT_IDENTIFIER, PASSWORD, VERIFICATION_CODE
 from .plex_emulator import (
     Account,
+    Answer,
     Delay,
     Ending,
     Fault,
@@ -42,6 +44,7 @@ from .plex_emulator import (
     error,
     plex_tv,
 )
+from .plex_emulator.pictures import draw_qr_code
 from .plex_emulator.replies import html_answer
 
 SIGN_IN = "/api/v2/users/signin"
@@ -313,8 +316,11 @@ async def test_unsafe_url(
     typed = credentials(plex) if way == "password" else {}
     result = await configure(hass, result, typed | advanced)
     assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {CONF_SERVER_URL: "invalid_url"}
+    assert result["errors"] == {"advanced": "invalid_url"}
     assert suggested(result)[CONF_SERVER_URL] == url
+    # What is wrong must be seen.
+    assert result["data_schema"]
+    assert result["data_schema"].schema["advanced"].options == {"collapsed": False}
     assert not plex.requests
 
 
@@ -460,7 +466,7 @@ async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> No
     assert result["description_placeholders"] == {
         "code": pin.code,
         "url": "https://plex.tv/link",
-        "qr_code": f"{plex.url}/api/v2/pins/qr/{pin.code}",
+        "qr_code": f"![](data:image/png;base64,{qr_code_of(pin.code)})",
     }
     # Asking again, as the frontend does, changes nothing.
     again = await hass.config_entries.flow.async_configure(result["flow_id"])
@@ -480,6 +486,39 @@ async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> No
         CONF_SERVER_URL: plex.url,
     }
     assert not plex.requests.matching(path=SIGN_IN)
+
+
+def qr_code_of(code: str) -> str:
+    """Return the picture that plex.tv has for a code."""
+    return b64encode(draw_qr_code(code)).decode()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        error(404, kind="html"),
+        Vanish(),
+        Vanish(Ending.SILENCE),
+        Reply(Answer(200, b"<svg></svg>", "image/svg+xml")),
+    ],
+)
+async def test_link_without_qr_code(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    lin: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+) -> None:
+    """The code will do if there is no picture of it."""
+    monkeypatch.setattr(config_flow, "QR_CODE_TIMEOUT", 0.1)
+    plex.faults.add(fault, path="/api/v2/pins/qr/*")
+    result = await start(hass, "link")
+    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    assert result["step_id"] == "link_wait"
+    assert result["description_placeholders"]
+    assert result["description_placeholders"]["qr_code"] == ""
+    assert result["description_placeholders"]["code"] == plex.tv.pins[0].code
+    hass.config_entries.flow.async_abort(result["flow_id"])
 
 
 @pytest.mark.parametrize(

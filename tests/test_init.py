@@ -7,12 +7,15 @@ from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_fire_time_changed,
 )
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
 
 from . import Tick, setup_integration, state_of
 from .plex_emulator import (
@@ -251,3 +254,101 @@ async def test_retry_after(
     assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_UNAVAILABLE
     await tick(timedelta(minutes=90))
     assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_ON
+
+
+@pytest.mark.parametrize(
+    ("version", "minor_version", "state"),
+    [
+        (1, 1, ConfigEntryState.LOADED),
+        (1, 2, ConfigEntryState.LOADED),
+        (2, 1, ConfigEntryState.MIGRATION_ERROR),
+    ],
+)
+async def test_entry_version(
+    hass: HomeAssistant,
+    config_entry: MockConfigEntry,
+    version: int,
+    minor_version: int,
+    state: ConfigEntryState,
+) -> None:
+    """The data of the first version is good as it is; that of a later one is not."""
+    config_entry.add_to_hass(hass)
+    hass.config_entries.async_update_entry(
+        config_entry, version=version, minor_version=minor_version
+    )
+    before = dict(config_entry.data)
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    assert config_entry.state is state
+    assert config_entry.data == before
+
+
+async def test_remove_device(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    """A user may only remove what the account does not have."""
+    assert await async_setup_component(hass, "config", {})
+    await setup_integration(hass, config_entry)
+    registry = dr.async_get(hass)
+    gone = registry.async_get_or_create(
+        config_entry_id=config_entry.entry_id, identifiers={(DOMAIN, "gone")}
+    )
+    client = await hass_ws_client(hass)
+    devices = dr.async_entries_for_config_entry(registry, config_entry.entry_id)
+    assert len(devices) == 3
+    for device in devices:
+        response = await client.remove_device(device.id)
+        assert response["success"] is (device.id == gone.id)
+
+
+async def test_server_moves(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A server that another account takes over goes there, with entities of its own."""
+    grace = plex.add_account("grace", password="password-grace-admiral")
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        title="grace",
+        unique_id=grace.user.uuid,
+        data=config_entry.data
+        | {
+            "client_identifier": "grace-client",
+            CONF_TOKEN: plex.tv.issue(grace, "grace-client").text,
+        },
+    )
+    await setup_integration(hass, config_entry)
+    await setup_integration(hass, other)
+    attic.owner = grace
+    # Whichever account notices first.
+    await other.runtime_data.async_refresh()
+    await config_entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert owners_of_servers(hass) == [other.entry_id]
+
+    attic.owner = ada
+    await other.runtime_data.async_refresh()
+    await config_entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert owners_of_servers(hass) == [config_entry.entry_id]
+    assert [
+        state.state
+        for state in hass.states.async_all()
+        if "connectivity" in state.entity_id
+    ] == [STATE_ON]
+
+
+def owners_of_servers(hass: HomeAssistant) -> list[str | None]:
+    """Return which entries have the connectivity sensor of a server."""
+    return [
+        entity.config_entry_id
+        for entity in er.async_get(hass).entities.values()
+        if entity.unique_id.endswith("_connectivity")
+    ]

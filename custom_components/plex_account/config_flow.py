@@ -1,6 +1,7 @@
 """Config flow of the Plex Account integration."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, override
@@ -48,23 +49,20 @@ SECTION_ADVANCED = "advanced"
 SIGN_IN_STEPS = ["password", "link"]
 
 LINK_URL = "https://plex.tv/link"
+# Seconds that the picture of a code may hold up the code itself.
+QR_CODE_TIMEOUT = 3
 # Seconds between two looks at whether a link code was used.
 LINK_POLL_INTERVAL = 2
 LINK_POLL_BACKOFF = 1.5
 LINK_POLL_MAX_INTERVAL = 10
 
-ADVANCED_SCHEMA = {
-    vol.Optional(SECTION_ADVANCED): section(
-        vol.Schema(
-            {
-                vol.Optional(CONF_SERVER_URL): TextSelector(
-                    TextSelectorConfig(type=TextSelectorType.URL)
-                )
-            }
-        ),
-        {"collapsed": True},
-    )
-}
+ADVANCED_SCHEMA = vol.Schema(
+    {
+        vol.Optional(CONF_SERVER_URL): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.URL)
+        )
+    }
+)
 PASSWORD_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_USERNAME): TextSelector(
@@ -75,7 +73,6 @@ PASSWORD_SCHEMA = vol.Schema(
                 type=TextSelectorType.PASSWORD, autocomplete="current-password"
             )
         ),
-        **ADVANCED_SCHEMA,
     }
 )
 TWO_FACTOR_SCHEMA = vol.Schema(
@@ -85,7 +82,6 @@ TWO_FACTOR_SCHEMA = vol.Schema(
         )
     }
 )
-LINK_SCHEMA = vol.Schema(ADVANCED_SCHEMA)
 
 
 class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -101,6 +97,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._server_url = PLEX_TV_URL
         self._credentials: dict[str, str] = {}
         self._pin: Pin | None = None
+        self._qr_code = ""
         self._link_task: asyncio.Task[User | None] | None = None
         # A client with a token that no entry owns yet.
         self._signed_in: PlexTvClient | None = None
@@ -189,7 +186,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
                 return result
         return self.async_show_form(
             step_id="link",
-            data_schema=self._suggest(LINK_SCHEMA, {}),
+            data_schema=self._with_advanced(vol.Schema({}), errors),
             errors=errors,
         )
 
@@ -216,7 +213,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={
                 "code": self._pin.code,
                 "url": LINK_URL,
-                "qr_code": self._pin.qr or "",
+                "qr_code": self._qr_code,
             },
             progress_task=self._link_task,
         )
@@ -245,20 +242,30 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._client_identifier = entry_data[CONF_CLIENT_IDENTIFIER]
         self._server_url = entry_data[CONF_SERVER_URL]
 
-    def _suggest(self, schema: vol.Schema, values: dict[str, Any]) -> vol.Schema:
-        """Return a schema with what was typed before, but for secrets."""
+    def _with_advanced(
+        self, schema: vol.Schema, errors: dict[str, str], **typed: str
+    ) -> vol.Schema:
+        """Return a schema with what was typed, and a section for the address."""
+        # An error in a section is only shown at the section itself.
+        collapsed = SECTION_ADVANCED not in errors
         return self.add_suggested_values_to_schema(
-            schema, {**values, SECTION_ADVANCED: {CONF_SERVER_URL: self._server_url}}
+            schema.extend(
+                {
+                    vol.Optional(SECTION_ADVANCED): section(
+                        ADVANCED_SCHEMA, {"collapsed": collapsed}
+                    )
+                }
+            ),
+            {**typed, SECTION_ADVANCED: {CONF_SERVER_URL: self._server_url}},
         )
 
     def _show_password_form(self, errors: dict[str, str]) -> ConfigFlowResult:
-        """Show the form for user name and password."""
-        username = self._credentials.get(CONF_USERNAME)
+        """Show the form for user name and password, without the password."""
+        typed = dict(self._credentials)
+        typed.pop(CONF_PASSWORD, None)
         return self.async_show_form(
             step_id="password",
-            data_schema=self._suggest(
-                PASSWORD_SCHEMA, {CONF_USERNAME: username} if username else {}
-            ),
+            data_schema=self._with_advanced(PASSWORD_SCHEMA, errors, **typed),
             errors=errors,
         )
 
@@ -268,7 +275,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         if typed is not None:
             self._server_url = typed.strip()
         if not _is_safe_url(self._server_url):
-            return {CONF_SERVER_URL: "invalid_url"}
+            return {SECTION_ADVANCED: "invalid_url"}
         self._server_url = self._server_url.rstrip("/")
         return {}
 
@@ -313,6 +320,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         except PlexError as err:
             errors["base"] = _error_key(err)
             return None
+        self._qr_code = await _async_get_qr_code(client, self._pin)
         self._link_task = self.hass.async_create_background_task(
             self._async_wait_for_link(client, self._pin), "Plex link code"
         )
@@ -366,6 +374,21 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_create_entry(
             title=user.title or user.username or user.uuid, data=data
         )
+
+
+async def _async_get_qr_code(client: PlexTvClient, pin: Pin) -> str:
+    """Return the QR code of a PIN in Markdown, empty if there is none to be had.
+
+    It is fetched here, so that the browser needs no way to plex.tv.
+    """
+    try:
+        async with asyncio.timeout(QR_CODE_TIMEOUT):
+            picture = await client.get_picture(pin.qr or "")
+    except (PlexError, TimeoutError) as err:
+        LOGGER.debug("No QR code for the link code: %r", err)
+        return ""
+    content = b64encode(picture.content).decode()
+    return f"![](data:{picture.content_type};base64,{content})"
 
 
 def _is_safe_url(text: str) -> bool:

@@ -52,7 +52,7 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
         """Return the picture, fetched once for each URL."""
         if self._content is None and self._url is not None:
             try:
-                picture = await self.coordinator.client.get_avatar(self._url)
+                picture = await self.coordinator.client.get_picture(self._url)
             except PlexError as err:
                 raise HomeAssistantError(**error_translation(err, PLEX_TV)) from err
             self._attr_content_type = picture.content_type

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-import struct
 from typing import Any
-import zlib
 
+from .pictures import draw_avatar
 from .replies import Data, plex_data
 
 FREE_FEATURES = ("adaptive_bitrate", "home", "two-factor-authentication")
@@ -202,18 +201,3 @@ def signed_in_data(token: AccountToken) -> Data:
     account = token.account
     past = [plex_data(subscription) for subscription in account.past_subscriptions]
     return user_data(token) | {"pastSubscriptions": past, "trials": account.trials}
-
-
-def draw_avatar(uuid: str, size: int = 32) -> bytes:
-    """Draw a square PNG in a colour that depends on who it is for."""
-    colour = zlib.crc32(uuid.encode()).to_bytes(4)[:3]
-    rows = (b"\0" + colour * size) * size
-    header = struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body))
-        + kind
-        + body
-        + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )

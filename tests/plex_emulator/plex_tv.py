@@ -8,6 +8,7 @@ import json
 from . import clock
 from .accounts import Account, AccountToken, signed_in_data, user_data
 from .host import Host
+from .pictures import draw_qr_code
 from .pins import SHORT_LIFETIME, STRONG_LIFETIME, Pin, new_code
 from .problems import (
     CODE_NEEDED,
@@ -70,6 +71,9 @@ class PlexTv(Host):
     def answer(self, received: Received) -> Answer:
         """Answer as plex.tv does."""
         path = received.path
+        # A browser asks for it, and has no client identifier.
+        if path.startswith(f"{PINS}/qr/"):
+            return self._qr_code(path.removeprefix(f"{PINS}/qr/"))
         if path.startswith(API):
             try:
                 return self._answer_v2(received)
@@ -268,6 +272,11 @@ class PlexTv(Host):
         account = self._authenticate(received).account
         self.claim(received.field("code"), account)
         return Answer(204)
+
+    def _qr_code(self, code: str) -> Answer:
+        if all(pin.code != code for pin in self.pins):
+            return html_answer(404, "Not Found")
+        return Answer(200, draw_qr_code(code), "image/png")
 
     def _avatar(self, uuid: str) -> Answer:
         for account in self._world.accounts:

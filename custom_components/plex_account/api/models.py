@@ -137,7 +137,7 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture, such as a user's avatar."""
+    """A picture, such as the avatar of a user."""
 
     content: bytes = field(repr=False)
     content_type: str

@@ -10,6 +10,8 @@ from .http import ClientIdentity, Json, fetch, request
 from .models import Picture, Pin, Resource, User, servers_from_json
 
 PLEX_TV_URL: Final = "https://plex.tv"
+# Not SVG, which can do more than be looked at.
+PICTURE_TYPES: Final = {"image/gif", "image/jpeg", "image/png", "image/webp"}
 
 
 class PlexTvClient:
@@ -94,26 +96,25 @@ class PlexTvClient:
             )
         )
 
-    async def get_avatar(self, thumb: str) -> Picture:
-        """Return the picture of a user's `thumb`, a URL.
+    async def get_picture(self, picture_url: str) -> Picture:
+        """Return a picture at plex.tv: a user's `thumb`, or the `qr` code of a PIN.
 
-        Asked without the token, and only of plex.tv and what stands in for it: a
-        client must not be made to ask any host that an answer names.
-        Source: the `thumb` of GET /api/v2/user.
+        Asked once, without the token, and only of plex.tv and what stands in for it:
+        a client must not be made to ask any host that an answer names.
         Raises PlexResponseError for another host, and for what is no picture.
         """
         try:
-            url = URL(thumb)
-            origin = url.origin()
+            url = URL(picture_url)
+            allowed = url.origin() == self._api.origin() or (
+                url.scheme == "https" and f".{url.host}".endswith(".plex.tv")
+            )
         except ValueError as err:
-            raise PlexResponseError("The avatar has no usable URL") from err
-        host = f".{origin.raw_host}"
-        at_plex_tv = origin.scheme == "https" and host.endswith(".plex.tv")
-        if not at_plex_tv and origin != self._api.origin():
-            raise PlexResponseError("The avatar is not at plex.tv")
-        answer = await fetch(self._session, self._identity, "GET", url)
-        if not answer.content_type.startswith("image/"):
-            raise PlexResponseError("The avatar is no picture")
+            raise PlexResponseError("The picture has no usable URL") from err
+        if not allowed:
+            raise PlexResponseError("The picture is not at plex.tv")
+        answer = await fetch(self._session, self._identity, "GET", url, retries=0)
+        if answer.content_type not in PICTURE_TYPES:
+            raise PlexResponseError("The picture is none", status=answer.status)
         return Picture(content=answer.body, content_type=answer.content_type)
 
     async def ping(self) -> None:
