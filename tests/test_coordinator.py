@@ -249,7 +249,6 @@ async def test_new_access_token(
     old = attic.access_token(attic.owner)
     attic.revoke(attic.owner)
     await tick(SERVER)
-    await tick(timedelta(seconds=20))
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert attic.access_token(attic.owner) != old
     assert len(plex.requests.matching(path="/api/v2/resources")) == 2

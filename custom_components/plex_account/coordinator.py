@@ -99,17 +99,18 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         if self.last_update_success:
             self.refreshed_at = dt_util.utcnow()
 
-    async def async_refresh_or_raise(self) -> None:
-        """Refresh for an action, once for all actions that wait for it.
-
-        Raises a translated HomeAssistantError if it fails.
-        """
+    async def async_refresh_together(self) -> None:
+        """Refresh once for all who wait for it."""
         if self._refresh is None or self._refresh.done():
             self._refresh = self.hass.async_create_task(
                 self.async_refresh(), f"{self.name} refresh"
             )
-        # An action that is given up must not take the others' refresh along.
+        # Who gives up must not take the others' refresh along.
         await asyncio.shield(self._refresh)
+
+    async def async_refresh_or_raise(self) -> None:
+        """Refresh for an action; raise a translated HomeAssistantError if it fails."""
+        await self.async_refresh_together()
         if not self.last_update_success:
             cause = self.last_exception
             raise HomeAssistantError(
@@ -378,7 +379,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
                 # The token that plex.tv gave for this server may have changed.
                 self.config_entry.async_create_background_task(
                     self.hass,
-                    self.account.async_request_refresh(),
+                    self.account.async_refresh_together(),
                     f"{self.account.name} refresh",
                 )
             raise UpdateFailed(
@@ -422,7 +423,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         outcome = await self._async_probe(self._usable_connections())
         if was_reachable and (outcome.best is None or outcome.certificate_failed):
             # The server may have another address, or its certificate another name.
-            await self.account.async_refresh()
+            await self.account.async_refresh_together()
             outcome = await self._async_probe(self._usable_connections())
         if (best := outcome.best) is None:
             raise UpdateFailed(
