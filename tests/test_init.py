@@ -112,7 +112,7 @@ async def test_auth_failed(
     [
         (error(429, code=1003), "plex.tv was asked too often. Try again later"),
         (error(500, kind="html"), "Could not connect to plex.tv"),
-        (error(403, code=1041), "plex.tv does not allow this to the account"),
+        (error(403, code=1041), "plex.tv does not allow the account to do this"),
         (error(404, kind="html"), "plex.tv gave an answer that is not understood"),
         (Vanish(Ending.SILENCE), "plex.tv did not answer in time"),
         (

@@ -1444,6 +1444,18 @@ async def test_https(plex: PlexEmulator, world: DemoWorld) -> None:
             await session.get("https://plex.example.invalid")
 
 
+async def test_expired_certificate(plex: PlexEmulator) -> None:
+    """The certificate of a server can be too old."""
+    authority = CertificateAuthority()
+    context = authority.expired_context("127.0.0.1")
+    listener = plex.tv.add_listener(ssl_context=context)
+    await listener.start()
+    connector = TCPConnector(ssl=authority.client_context())
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(ssl.SSLCertVerificationError, match="has expired"):
+            await session.get(listener.url)
+
+
 # By hand and from other processes.
 
 

@@ -222,8 +222,8 @@ async def test_get_transient_token_without_server(
     await setup_integration(hass, config_entry)
     with pytest.raises(ServiceValidationError) as raised:
         await call(hass, config_entry, "get_transient_token")
-    assert raised.value.translation_key == "server_required"
-    assert raised.value.translation_placeholders == {"account": "ada", "count": "0"}
+    assert raised.value.translation_key == "no_server"
+    assert raised.value.translation_placeholders == {"account": "ada"}
 
 
 async def test_get_transient_token_unreachable(

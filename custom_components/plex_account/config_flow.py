@@ -331,8 +331,8 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + pin.expires_in
         interval: float = LINK_POLL_INTERVAL
-        while loop.time() < deadline:
-            await asyncio.sleep(interval)
+        while (left := deadline - loop.time()) > 0:
+            await asyncio.sleep(min(interval, left))
             interval = min(interval * LINK_POLL_BACKOFF, LINK_POLL_MAX_INTERVAL)
             try:
                 if client.token is None:

@@ -144,12 +144,17 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         """Fetch the account, and adjust the servers and devices to it."""
         try:
             data = await self._async_fetch()
-        except PlexAuthenticationError as err:
-            raise ConfigEntryAuthFailed(**error_translation(err, PLEX_TV)) from err
         except PlexError as err:
-            raise UpdateFailed(
-                **error_translation(err, PLEX_TV), retry_after=err.retry_after
-            ) from err
+            message = error_translation(err, PLEX_TV)
+            # Who removes the account signs it out, and is not asked to sign in again.
+            if isinstance(err, PlexAuthenticationError) and not (
+                self._shutdown_requested
+            ):
+                raise ConfigEntryAuthFailed(**message) from err
+            raise UpdateFailed(**message, retry_after=err.retry_after) from err
+        if self._shutdown_requested:
+            # The account was unloaded, or even removed, while it was asked for.
+            return data
         self._async_keep_token(data.user)
         await self._async_update_servers(data)
         return data
@@ -176,9 +181,9 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 self.config_entry,
                 data={**self.config_entry.data, CONF_TOKEN: user.auth_token},
             )
-        if (
-            self._pinged_at is None
-            or dt_util.utcnow() - self._pinged_at >= PING_INTERVAL
+        # A negative age is that of a ping from before the clock was set back.
+        if self._pinged_at is None or not (
+            timedelta() <= dt_util.utcnow() - self._pinged_at < PING_INTERVAL
         ):
             self.config_entry.async_create_background_task(
                 self.hass, self._async_ping(), f"{self.name} ping"

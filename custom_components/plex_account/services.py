@@ -87,6 +87,22 @@ def _server(
     )
 
 
+def _only_server(account: PlexAccountCoordinator) -> PlexServerCoordinator:
+    """Return the account's server, which need not be named if it is the only one."""
+    title = account.config_entry.title
+    match list(account.servers.values()):
+        case [server]:
+            return server
+        case []:
+            raise ServiceValidationError(**translation("no_server", account=title))
+        case servers:
+            raise ServiceValidationError(
+                **translation(
+                    "server_required", account=title, count=str(len(servers))
+                )
+            )
+
+
 async def _async_get_user_details(call: ServiceCall) -> ServiceResponse:
     """Get the details of the account."""
     account = _account(call)
@@ -100,15 +116,7 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     account = _account(call)
     server = _server(call, account)
     if server is None:
-        if len(account.servers) != 1:
-            raise ServiceValidationError(
-                **translation(
-                    "server_required",
-                    account=account.config_entry.title,
-                    count=str(len(account.servers)),
-                )
-            )
-        (server,) = account.servers.values()
+        server = _only_server(account)
     if call.data[ATTR_REFRESH]:
         data = await server.async_reconnect(server.data)
     else:

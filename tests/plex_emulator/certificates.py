@@ -1,5 +1,6 @@
 """Certificates and names, for the addresses at which a server is reached by HTTPS."""
 
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 import socket
 import ssl
@@ -23,6 +24,17 @@ class CertificateAuthority:
             self._ca.issue_cert(*names).configure_cert(context)
             self._contexts[names] = context
         return self._contexts[names]
+
+    def expired_context(self, *names: str) -> ssl.SSLContext:
+        """Return the context of a server whose certificate was good until yesterday."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        now = datetime.now(UTC)
+        self._ca.issue_cert(
+            *names,
+            not_before=now - timedelta(days=2),
+            not_after=now - timedelta(days=1),
+        ).configure_cert(context)
+        return context
 
     def client_context(self) -> ssl.SSLContext:
         """Return the context of a client that trusts this authority and no other."""

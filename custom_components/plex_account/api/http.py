@@ -277,14 +277,16 @@ def _connection_error(err: Exception, what: str) -> PlexConnectionError:
 
 async def _read_body(response: ClientResponse, what: str) -> bytes:
     """Read a body up to the limit, after any decompression."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY_SIZE:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := await response.content.readany():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_SIZE:
             raise PlexResponseError(
                 f"{what}: more than {MAX_BODY_SIZE} bytes", status=response.status
             )
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def _error(response: ClientResponse, body: bytes, what: str) -> PlexError:
@@ -355,6 +357,8 @@ def _decode(body: bytes) -> Json:
             root = ET.fromstring(body)
         except (ET.ParseError, LookupError) as err:  # the latter for an encoding
             raise ValueError(str(err)) from err
+        if root.tag == "html":
+            raise ValueError("A web page")
         return {root.tag: _xml_to_json(root)}
     decoded: Json = orjson.loads(body)
     return decoded

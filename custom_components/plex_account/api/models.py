@@ -259,10 +259,15 @@ class Resource:
 
 
 def servers_from_json(body: Json) -> list[Resource]:
-    """Read the servers, not the players, of `/api/v2/resources`."""
+    """Read the servers, not the players, of `/api/v2/resources`.
+
+    Raises PlexResponseError if an item does not say who and what it is. Passing it over
+    would be to say that a server is gone, and with it goes what a user made of it.
+    """
+    items: Iterable[Json]
     match body:
         case list():
-            items = _objects(body)
+            items = body
         case {"resources": dict(root)}:
             items = _objects(root.get("resource"))
         case _:
@@ -270,10 +275,19 @@ def servers_from_json(body: Json) -> list[Resource]:
     resources_by_id = {
         resource.client_identifier: resource
         for item in items
-        if "server" in (_text(item, "provides") or "").split(",")
-        if (resource := Resource.from_json(item))
+        if (resource := _server_from_json(item))
     }
     return list(resources_by_id.values())
+
+
+def _server_from_json(item: Json) -> Resource | None:
+    """Read a server, None if it is a player."""
+    if not isinstance(item, dict) or not isinstance(item.get("provides", ""), str):
+        raise PlexResponseError("Not a resource")
+    if "server" not in (_text(item, "provides") or "").split(","):
+        return None
+    _required(_flag(item, "owned"), "owner of a server")
+    return _required(Resource.from_json(item), "server identifier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,12 +353,15 @@ class SourceConnectionInformation:
         if not devices:
             return None
         device = devices[0]
-        return cls(
+        information = cls(
             name=_text(device, "name"),
             client_identifier=_text(device, "clientIdentifier"),
             access_token=_secret(device, "accessToken"),
             connections=_connections(_objects(device.get("Connection"))),
         )
+        if not information.access_token and not information.connections:
+            raise PlexResponseError("No token and no connection in the answer")
+        return information
 
 
 def _connections(items: Iterable[dict[str, Json]]) -> tuple[Connection, ...]:
@@ -356,11 +373,10 @@ def _connections(items: Iterable[dict[str, Json]]) -> tuple[Connection, ...]:
 
 def _root(body: Json, tag: str, *, bare: bool = False) -> dict[str, Json]:
     """Return the object that an answer is about; plex.tv's JSON has it bare."""
-    match body:
-        case dict():
-            match body.get(tag, body if bare else None):
-                case dict() as data:
-                    return data
+    if isinstance(body, dict):
+        data = body.get(tag, body if bare else None)
+        if isinstance(data, dict):
+            return data
     raise PlexResponseError(f"No {tag} in the answer")
 
 
@@ -373,8 +389,11 @@ def _required[T](value: T | None, what: str) -> T:
 
 def _objects(value: Json) -> list[dict[str, Json]]:
     """Return the objects of a list, or a single object as such a list."""
-    items = value if isinstance(value, list) else [value]
-    return [item for item in items if isinstance(item, dict)]
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if isinstance(item, dict)]
 
 
 def _children(data: dict[str, Json], key: str, tag: str) -> list[dict[str, Json]]:
@@ -409,13 +428,11 @@ def _secret(data: dict[str, Json], key: str) -> str | None:
 
 def _integer(data: dict[str, Json], key: str) -> int | None:
     """Return a whole number."""
-    match data.get(key):
-        case bool():
-            return None
-        case int(value):
-            return value
-        case str(value) if value.isdecimal() and len(value) < MAX_DIGITS:
-            return int(value)
+    value = data.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.isdecimal() and len(value) < MAX_DIGITS:
+        return int(value)
     return None
 
 

@@ -113,7 +113,7 @@ class PlexTvClient:
         if not allowed:
             raise PlexResponseError("The picture is not at plex.tv")
         answer = await fetch(self._session, self._identity, "GET", url, retries=0)
-        if answer.content_type not in PICTURE_TYPES:
+        if answer.content_type not in PICTURE_TYPES or not answer.body:
             raise PlexResponseError("The picture is none", status=answer.status)
         return Picture(content=answer.body, content_type=answer.content_type)
 
@@ -148,7 +148,8 @@ class PlexTvClient:
             self._session,
             self._identity,
             method,
-            self._api / path,
+            # yarl remembers what it has parsed, but not what it has joined.
+            URL(f"{self._api}/{path}"),
             token=self.token,
             params=params,
             form=form,

@@ -42,7 +42,8 @@ class PlexServerClient:
         """Keep what every request needs; nothing is sent."""
         self._session = session
         self._identity = identity
-        self._base_url = URL(base_url)
+        # As text: yarl remembers what it has parsed, but not what it has joined.
+        self._base_url = base_url.rstrip("/")
         self._token = token
         self._address = address
         self._retries = retries
@@ -79,7 +80,7 @@ class PlexServerClient:
                 self._session,
                 self._identity,
                 "GET",
-                self._base_url / "identity",
+                URL(f"{self._base_url}/identity"),
                 retries=0,
                 address=self._address,
             )
@@ -145,7 +146,7 @@ class PlexServerClient:
             self._session,
             self._identity,
             "GET",
-            self._base_url / path,
+            URL(f"{self._base_url}/{path}"),
             token=self._token,
             params=params,
             retries=self._retries,

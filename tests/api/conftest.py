@@ -1,0 +1,87 @@
+"""Fixtures of the client's tests: a session, and a client of each kind."""
+
+from collections.abc import AsyncGenerator
+
+from aiohttp import ClientSession, TCPConnector
+import pytest
+
+from custom_components.plex_account.api import (
+    ClientIdentity,
+    PlexServerClient,
+    PlexTvClient,
+    http,
+)
+from tests.const import CLIENT_IDENTIFIER
+from tests.plex_emulator import (
+    Account,
+    CertificateAuthority,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+)
+
+
+@pytest.fixture
+async def enable_event_loop_debug() -> None:
+    """Let the harness not do so: these many requests would take twice as long."""
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait long for another attempt."""
+    monkeypatch.setattr(http, "BACKOFF", 0)
+
+
+@pytest.fixture(scope="session")
+def authority() -> CertificateAuthority:
+    """Return whose certificates the session trusts."""
+    return CertificateAuthority()
+
+
+@pytest.fixture
+async def session(
+    authority: CertificateAuthority, resolver: LoopbackResolver
+) -> AsyncGenerator[ClientSession]:
+    """Return a session that asks no real name server."""
+    connector = TCPConnector(ssl=authority.client_context(), resolver=resolver)
+    async with ClientSession(connector=connector) as client_session:
+        yield client_session
+
+
+@pytest.fixture
+def identity() -> ClientIdentity:
+    """Return how the client presents itself."""
+    return ClientIdentity(
+        client_identifier=CLIENT_IDENTIFIER,
+        product="Plex Account",
+        version="1.2.3",
+        platform="Home Assistant",
+        platform_version="2026.11.0",
+        device="Computer",
+        device_name="Ada's 🏠",
+    )
+
+
+@pytest.fixture
+def visitor(
+    plex: PlexEmulator, session: ClientSession, identity: ClientIdentity
+) -> PlexTvClient:
+    """Return a client of plex.tv that is not signed in."""
+    return PlexTvClient(session, identity, server_url=plex.url)
+
+
+@pytest.fixture
+def tv(visitor: PlexTvClient, plex: PlexEmulator, ada: Account) -> PlexTvClient:
+    """Return a client of plex.tv that Ada has signed in."""
+    visitor.token = plex.tv.issue(ada, CLIENT_IDENTIFIER).text
+    return visitor
+
+
+@pytest.fixture
+def pms(
+    session: ClientSession, identity: ClientIdentity, ada: Account, attic: MediaServer
+) -> PlexServerClient:
+    """Return a client of Ada's server with her token for it."""
+    return PlexServerClient(
+        session, identity, base_url=attic.url, token=attic.access_token(ada)
+    )

@@ -1,0 +1,767 @@
+"""Which of a server's connections are tried, and which one is chosen."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+import time
+
+from aiohttp import ClientSession, ClientTimeout
+import pytest
+
+from custom_components.plex_account.api import (
+    ClientIdentity,
+    Connection,
+    ConnectionTier,
+    PlexAuthenticationError,
+    PlexCertificateError,
+    PlexConnectionError,
+    PlexError,
+    PlexNotFoundError,
+    PlexRateLimitError,
+    PlexResponseError,
+    PlexServerClient,
+    PlexServerError,
+    PlexTimeoutError,
+    ProbeOutcome,
+    Reply,
+    Resource,
+    connections as connections_module,
+    http,
+    probe_connections,
+    rank,
+    tier,
+    usable_connections,
+)
+from tests.plex_emulator import (
+    Account,
+    Answer,
+    CertificateAuthority,
+    Delay,
+    Drip,
+    Ending,
+    Flood,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+    Reply as Replied,
+    Vanish,
+    error,
+    redirect,
+)
+from tests.plex_emulator.faults import Fault
+from tests.plex_emulator.host import Listener
+
+from .sockets import raw_server
+
+RULES = {
+    "local https": "https://10.0.0.2:32400",
+    "local http": "http://10.0.0.2:32400",
+    "remote https": "https://203.0.113.8:32400",
+    "remote http": "http://203.0.113.8:32400",
+    "relay https": "https://198.51.100.5:8443",
+    "relay http": "http://198.51.100.5:8443",
+    "local relay https": "https://198.51.100.6:8443",
+    "local relay http": "http://198.51.100.6:8443",
+}
+
+
+def connection(
+    uri: str, *, local: bool = False, relay: bool = False, ipv6: bool = False
+) -> Connection:
+    """Return a connection as plex.tv lists it."""
+    read = Connection.from_json(
+        {"uri": uri, "local": local, "relay": relay, "IPv6": ipv6}
+    )
+    assert read is not None
+    return read
+
+
+def local(uri: str) -> Connection:
+    """Return a connection to a private address."""
+    return connection(uri, local=True)
+
+
+def relay(uri: str) -> Connection:
+    """Return a connection by way of Plex."""
+    return connection(uri, relay=True)
+
+
+def listed() -> tuple[Connection, ...]:
+    """Return a connection of each kind."""
+    return tuple(
+        connection(uri, local="local" in name, relay="relay" in name)
+        for name, uri in RULES.items()
+    )
+
+
+# The rules
+
+
+def test_tier() -> None:
+    """A relay is the last resort, whatever else it says."""
+    assert dict(zip(RULES, map(tier, listed()), strict=True)) == {
+        "local https": ConnectionTier.LOCAL_HTTPS,
+        "local http": ConnectionTier.LOCAL_HTTP,
+        "remote https": ConnectionTier.REMOTE,
+        "remote http": ConnectionTier.REMOTE,
+        "relay https": ConnectionTier.RELAY,
+        "relay http": ConnectionTier.RELAY,
+        "local relay https": ConnectionTier.RELAY,
+        "local relay http": ConnectionTier.RELAY,
+    }
+    assert sorted(ConnectionTier) == [
+        ConnectionTier.LOCAL_HTTPS,
+        ConnectionTier.LOCAL_HTTP,
+        ConnectionTier.REMOTE,
+        ConnectionTier.RELAY,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owned", "matches", "https_required", "allowed"),
+    [
+        (True, False, False, {"local https", "local http"}),
+        (True, True, False, {"local https", "local http"}),
+        (True, False, True, {"local https"}),
+        (True, True, True, {"local https"}),
+        (False, True, False, {"local https", "local http"}),
+        (False, True, True, {"local https"}),
+        (False, False, False, set()),
+        (False, False, True, set()),
+    ],
+)
+def test_usable(
+    owned: bool, matches: bool, https_required: bool, allowed: set[str]
+) -> None:
+    """What may be tried depends on whose server it is and what it wants."""
+    server = Resource.from_json(
+        {
+            "clientIdentifier": "00112233",
+            "owned": owned,
+            "publicAddressMatches": matches,
+            "httpsRequired": https_required,
+        }
+    )
+    assert server is not None
+    allowed = allowed | {"remote https", "relay https", "local relay https"}
+    expected = [uri for name, uri in RULES.items() if name in allowed]
+    assert [each.uri for each in usable_connections(listed(), server)] == expected
+
+
+def test_usable_of_unknown_server() -> None:
+    """Of a server that plex.tv does not list nothing local is tried."""
+    expected = [
+        RULES[name] for name in ("remote https", "relay https", "local relay https")
+    ]
+    assert [each.uri for each in usable_connections(listed(), None)] == expected
+
+
+def test_nothing_usable() -> None:
+    """A server may be nowhere."""
+    assert usable_connections((), None) == []
+
+
+# Trying
+
+
+@dataclass
+class Prober:
+    """Tries connections to a server and looks at what is left behind."""
+
+    session: ClientSession
+    identity: ClientIdentity
+    machine_identifier: str
+    https_required: bool = False
+    seconds: float = 0
+
+    async def probe(self, *tried: Connection) -> ProbeOutcome:
+        """Try connections as the integration does."""
+        before = asyncio.all_tasks()
+        start = time.monotonic()
+        outcome = await probe_connections(
+            self.session,
+            self.identity,
+            self.machine_identifier,
+            list(tried),
+            https_required=self.https_required,
+        )
+        self.seconds = time.monotonic() - start
+        self.check(before)
+        return outcome
+
+    def check(self, before: set[asyncio.Task[object]]) -> None:
+        """Check that no task and no connection is left."""
+        left = [
+            str(task)
+            for task in asyncio.all_tasks() - before
+            if "probe" in str(task) or "aiohttp/con" in str(task)
+        ]
+        assert left == []
+        assert self.session.connector is not None
+        assert not self.session.connector._acquired
+
+
+@pytest.fixture
+def prober(
+    session: ClientSession, identity: ClientIdentity, attic: MediaServer
+) -> Prober:
+    """Return what looks for the server in the attic."""
+    return Prober(session, identity, attic.machine_identifier)
+
+
+async def listen(server: MediaServer, address: str = "127.0.0.1") -> Listener:
+    """Give a server one more address."""
+    listener = server.add_listener(address=address)
+    await listener.start()
+    return listener
+
+
+def seen(outcome: ProbeOutcome) -> dict[str, Reply | type[PlexError]]:
+    """Return the replies and the kinds of errors by URI."""
+    return {
+        uri: type(result) if isinstance(result, PlexError) else result
+        for uri, result in outcome.tried.items()
+    }
+
+
+def best_uri(outcome: ProbeOutcome) -> str | None:
+    """Return the URI of what was chosen."""
+    return outcome.best.connection.uri if outcome.best else None
+
+
+async def test_probe(prober: Prober, plex: PlexEmulator, attic: MediaServer) -> None:
+    """Who is there is asked without any token."""
+    attic.listeners[0].latency = 0.05
+    outcome = await prober.probe(local(attic.url))
+    assert outcome.best is not None
+    assert outcome.best.connection == local(attic.url)
+    assert outcome.best.server.machine_identifier == attic.machine_identifier
+    assert outcome.best.server.version == attic.version
+    assert 0.05 <= outcome.best.latency <= prober.seconds
+    assert seen(outcome) == {attic.url: outcome.best}
+    (received,) = plex.requests
+    assert (received.host, received.method) == ("Attic", "GET")
+    assert received.path == "/identity"
+    assert received.token == ""
+    assert dict(received.query) == {}
+
+
+async def test_nothing_to_probe(prober: Prober) -> None:
+    """Without connections there is nothing to wait for."""
+    assert await prober.probe() == ProbeOutcome(best=None, tried={})
+
+
+async def test_wrong_server(
+    prober: Prober, plex: PlexEmulator, ada: Account, attic: MediaServer
+) -> None:
+    """Another server at a better address is not accepted, and gets no token."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    outcome = await prober.probe(local(cellar.url), relay(attic.url))
+    assert best_uri(outcome) == attic.url
+    assert seen(outcome) == {cellar.url: PlexResponseError, attic.url: outcome.best}
+    assert [received.host for received in plex.requests] == ["Cellar", "Attic"]
+    assert {received.token for received in plex.requests} == {""}
+    outcome = await prober.probe(local(cellar.url))
+    assert outcome.best is None
+    assert str(outcome.tried[cellar.url]) == "Another server answers"
+
+
+PAGE = b"<html><head><title>Router</title></head><body>Welcome</body></html>"
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (Replied(Answer(200, PAGE, "text/html")), PlexResponseError),
+        (Replied(Answer(200, b"<!DOCTYPE html>", "text/html")), PlexResponseError),
+        (Replied(Answer(200)), PlexResponseError),
+        (Replied(Answer(200, b"[]", "application/json")), PlexResponseError),
+        (Replied(Answer(200, b'{"MediaContainer": {}}')), PlexResponseError),
+        (Flood(9), PlexResponseError),
+        (redirect("/web/index.html"), PlexResponseError),
+        (error(401, kind="html"), PlexAuthenticationError),
+        (error(404, kind="html"), PlexNotFoundError),
+        (error(429), PlexRateLimitError),
+        (error(500, kind="html"), PlexServerError),
+        (error(503, headers={"Retry-After": "1"}), PlexServerError),
+        (Vanish(Ending.RESET), PlexConnectionError),
+        (Vanish(Ending.CLOSE), PlexConnectionError),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+async def test_no_plex(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    fault: Fault,
+    expected: type[PlexError],
+) -> None:
+    """What is no media server does not answer, and is asked once."""
+    plex.faults.add(fault)
+    outcome = await prober.probe(local(attic.url))
+    assert outcome.best is None
+    assert seen(outcome) == {attic.url: expected}
+    assert not outcome.certificate_failed
+    assert len(plex.requests) == 1
+
+
+async def test_unreachable(prober: Prober, plex: PlexEmulator) -> None:
+    """Whatever is wrong with an address, nothing is raised."""
+    async with raw_server(b"SSH-2.0-OpenSSH_9.9\r\n") as garbage:
+        expected: dict[str, type[PlexError]] = {
+            f"http://127.0.0.1:{plex.refusing_port}": PlexConnectionError,
+            f"https://127.0.0.1:{plex.refusing_port}": PlexConnectionError,
+            f"http://[::1]:{plex.refusing_port}": PlexConnectionError,
+            plex.url.replace("http", "https"): PlexCertificateError,
+            "https://nowhere.invalid:32400": PlexConnectionError,
+            f"https://{'a' * 64}.plex.direct:32400": PlexConnectionError,
+            "https://a..b:32400": PlexConnectionError,
+            "https://h h:32400": PlexConnectionError,
+            "https://0:32400": PlexConnectionError,
+            "http://user:password@127.0.0.1:1/x?y=z#a": PlexConnectionError,
+            garbage.url: PlexConnectionError,
+            garbage.url.replace("http", "https"): PlexCertificateError,
+        }
+        outcome = await prober.probe(*map(local, expected))
+    assert outcome.best is None
+    assert seen(outcome) == expected
+    assert prober.seconds < 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Vanish(Ending.SILENCE), Delay(60), Drip(0.5)],
+    ids=["silence", "delay", "drip"],
+)
+async def test_black_hole(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+) -> None:
+    """What never answers counts as unreachable when the time is over."""
+    monkeypatch.setattr(connections_module, "PROBE_TIMEOUT", 0.15)
+    plex.faults.add(fault)
+    silent = f"http://127.0.0.1:{plex.silent_port}"
+    uris = [attic.url, silent, silent.replace("http", "https")]
+    outcome = await prober.probe(*map(local, uris))
+    assert outcome.best is None
+    assert seen(outcome) == dict.fromkeys(uris, PlexTimeoutError)
+    assert 0.14 < prober.seconds < 2
+
+
+async def test_losers_are_cancelled(prober: Prober, attic: MediaServer) -> None:
+    """Nobody goes on talking to who is too slow."""
+    attic.latency = 0.1
+    async with raw_server() as silent:
+        outcome = await prober.probe(local(silent.url), local(attic.url))
+        assert best_uri(outcome) == attic.url
+        assert seen(outcome) == {attic.url: outcome.best}
+        async with asyncio.timeout(5):
+            await silent.left.wait()
+    assert silent.connections == 1
+    assert prober.session.connector is not None
+    pooled = {key.port for key in prober.session.connector._conns}
+    assert pooled == {attic.listeners[0].port}
+
+
+async def test_worse_tiers_are_not_even_asked(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the best one answers at once, there is a single request."""
+    monkeypatch.setattr(connections_module, "STAGGER", 1)
+    async with raw_server() as silent:
+        outcome = await prober.probe(
+            relay(plex.url), connection(silent.url), local(attic.url)
+        )
+        assert seen(outcome) == {attic.url: outcome.best}
+    assert silent.connections == 0
+    assert [received.host for received in plex.requests] == ["Attic"]
+
+
+async def test_caller_gives_up(
+    prober: Prober, plex: PlexEmulator, attic: MediaServer
+) -> None:
+    """Who is cancelled takes all attempts along."""
+    attic.latency = 60
+    before = asyncio.all_tasks()
+    silent = f"http://127.0.0.1:{plex.silent_port}"
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await prober.probe(local(attic.url), local(silent), relay(attic.url))
+    prober.check(before)
+    assert plex.requests
+
+
+# Choosing
+
+
+async def test_tiers_are_tried_in_order(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The better a connection, the earlier it is tried."""
+    monkeypatch.setattr(connections_module, "STAGGER", 0.05)
+    attic.latency = 0.3
+    local_http, remote, by_relay = [await listen(attic) for _ in range(3)]
+    refusing = f"https://127.0.0.1:{plex.refusing_port}"
+    outcome = await prober.probe(
+        relay(by_relay.url),
+        connection(remote.url),
+        local(refusing),
+        local(local_http.url),
+    )
+    assert [received.port for received in plex.requests] == [
+        local_http.port,
+        remote.port,
+        by_relay.port,
+    ]
+    assert best_uri(outcome) == local_http.url
+    assert seen(outcome) == {
+        refusing: PlexConnectionError,
+        local_http.url: outcome.best,
+    }
+
+
+@pytest.mark.parametrize("kind", [connection, relay])
+async def test_within_the_grace(
+    prober: Prober,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Callable[[str], Connection],
+) -> None:
+    """A better connection may be a little later."""
+    monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
+    slow, fast = await listen(attic), await listen(attic)
+    slow.latency = 0.2
+    outcome = await prober.probe(kind(fast.url), local(slow.url))
+    assert best_uri(outcome) == slow.url
+    assert set(outcome.tried) == {slow.url, fast.url}
+    assert isinstance(outcome.tried[fast.url], Reply)
+    assert prober.seconds < 2
+
+
+@pytest.mark.parametrize("kind", [connection, relay])
+async def test_after_the_grace(
+    prober: Prober, attic: MediaServer, kind: Callable[[str], Connection]
+) -> None:
+    """It may not be much later."""
+    slow, fast = await listen(attic), await listen(attic)
+    slow.latency = 3
+    outcome = await prober.probe(kind(fast.url), local(slow.url))
+    assert best_uri(outcome) == fast.url
+    assert seen(outcome) == {fast.url: outcome.best}
+    assert 0.24 < prober.seconds < 2
+
+
+async def test_grace_begins_once(
+    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second answer does not give the best one more time."""
+    monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 0.4)
+    monkeypatch.setattr(connections_module, "STAGGER", 0)
+    by_relay, remote, near = [await listen(attic) for _ in range(3)]
+    remote.latency = 0.25
+    near.latency = 0.53
+    outcome = await prober.probe(
+        relay(by_relay.url), connection(remote.url), local(near.url)
+    )
+    assert best_uri(outcome) == remote.url
+    assert set(outcome.tried) == {by_relay.url, remote.url}
+
+
+async def test_worse_tier_is_not_waited_for(prober: Prober, attic: MediaServer) -> None:
+    """After the best there is, the others are of no interest."""
+    near, remote = await listen(attic), await listen(attic)
+    near.latency = 0.1
+    remote.latency = 3
+    outcome = await prober.probe(connection(remote.url), local(near.url))
+    assert best_uri(outcome) == near.url
+    assert seen(outcome) == {near.url: outcome.best}
+    assert prober.seconds < 2
+
+
+async def test_equal_one_is_not_waited_for(
+    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor are others that are no better than the first."""
+    monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
+    fast, slow = await listen(attic), await listen(attic)
+    slow.latency = 0.3
+    outcome = await prober.probe(connection(slow.url), connection(fast.url))
+    assert best_uri(outcome) == fast.url
+    assert seen(outcome) == {fast.url: outcome.best}
+
+
+async def test_slow_server(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where only one answers it may take its time."""
+    monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 0.05)
+    attic.latency = 0.2
+    refusing = f"http://127.0.0.1:{plex.refusing_port}"
+    outcome = await prober.probe(local(refusing), relay(attic.url))
+    assert best_uri(outcome) == attic.url
+    assert seen(outcome) == {refusing: PlexConnectionError, attic.url: outcome.best}
+
+
+async def test_grace_ends_with_the_time(
+    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The grace does not make the whole take longer."""
+    monkeypatch.setattr(connections_module, "PROBE_TIMEOUT", 0.4)
+    monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
+    near, remote = await listen(attic), await listen(attic)
+    near.latency = 60
+    outcome = await prober.probe(connection(remote.url), local(near.url))
+    assert best_uri(outcome) == remote.url
+    assert seen(outcome) == {remote.url: outcome.best}
+    assert prober.seconds < 2
+
+
+async def test_ipv4_before_ipv6(
+    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two equal ones the older kind of address has a head start."""
+    monkeypatch.setattr(connections_module, "STAGGER", 0.5)
+    new, old = await listen(attic, "::1"), await listen(attic)
+    old.latency = 0.05
+    outcome = await prober.probe(local(new.url), local(old.url))
+    assert best_uri(outcome) == old.url
+    assert seen(outcome) == {old.url: outcome.best}
+
+
+async def test_ipv6_alone(
+    prober: Prober, plex: PlexEmulator, attic: MediaServer
+) -> None:
+    """The newer kind is used where the older one does not answer."""
+    new = await listen(attic, "::1")
+    old = f"http://127.0.0.1:{plex.silent_port}"
+    outcome = await prober.probe(local(old), local(new.url))
+    assert best_uri(outcome) == new.url
+    assert seen(outcome) == {new.url: outcome.best}
+
+
+async def test_ipv6_of_a_better_tier(prober: Prober, attic: MediaServer) -> None:
+    """The tier counts for more than the kind of address."""
+    new, old = await listen(attic, "::1"), await listen(attic)
+    new.latency = 0.1
+    outcome = await prober.probe(connection(old.url), local(new.url))
+    assert best_uri(outcome) == new.url
+
+
+async def test_answers_at_once(
+    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Answers that are seen together are weighed, not taken as they come."""
+    monkeypatch.setattr(connections_module, "STAGGER", 0)
+    kinds = [("127.0.0.1", relay), ("127.0.0.1", connection)] * 3
+    kinds += [("::1", local)] * 3 + [("127.0.0.1", local)] * 3
+    tried = [kind((await listen(attic, address)).url) for address, kind in kinds]
+    attic.latency = 0.2
+    # All the answers come while nobody looks.
+    asyncio.get_running_loop().call_later(0.15, time.sleep, 0.2)
+    outcome = await prober.probe(*tried)
+    assert len(outcome.tried) == len(tried)
+    assert best_uri(outcome) in {each.uri for each in tried[-3:]}
+
+
+async def test_https(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+) -> None:
+    """A certificate makes a connection better, if it is the right one."""
+    resolver.patterns.append("*.plex.direct")
+    right, wrong = [
+        attic.add_listener(ssl_context=authority.server_context(f"{name}.plex.direct"))
+        for name in ("right", "other")
+    ]
+    await attic.start()
+    right_uri = f"https://right.plex.direct:{right.port}"
+    wrong_uri = f"https://wrong.plex.direct:{wrong.port}"
+    outcome = await prober.probe(local(attic.url), local(wrong_uri), local(right_uri))
+    assert best_uri(outcome) == right_uri
+    assert seen(outcome)[wrong_uri] is PlexCertificateError
+    assert outcome.certificate_failed
+    assert plex.requests.matching() == [
+        received for received in plex.requests if received.port != wrong.port
+    ]
+
+
+# Where name servers tell no private addresses
+
+NAME = "192-168-1-150.0123456789abcdef0123456789abcdef.plex.direct"
+
+
+def hidden(
+    port: int, *, address: str = "127.0.0.1", near: bool = True, name: str = NAME
+) -> Connection:
+    """Return a connection whose name no name server tells."""
+    read = Connection.from_json(
+        {"uri": f"https://{name}:{port}", "address": address, "local": near}
+    )
+    assert read is not None
+    return read
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_hidden_name(
+    prober: Prober, plex: PlexEmulator, attic: MediaServer, address: str
+) -> None:
+    """The address itself is tried, without encryption."""
+    listener = await listen(attic, address)
+    named = hidden(listener.port, address=address)
+    outcome = await prober.probe(named)
+    assert outcome.best is not None
+    assert outcome.best.connection == replace(
+        named, uri=listener.url, protocol="http", pinned=False
+    )
+    assert outcome.best.name_blocked
+    assert tier(outcome.best.connection) is ConnectionTier.LOCAL_HTTP
+    assert seen(outcome) == {
+        named.uri: PlexConnectionError,
+        listener.url: outcome.best,
+    }
+    assert [received.port for received in plex.requests] == [listener.port]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_hidden_name_with_https(
+    prober: Prober,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    address: str,
+) -> None:
+    """Where encryption is required, the name only serves to verify who is there."""
+    prober.https_required = True
+    right, wrong = [
+        attic.add_listener(
+            address=address, ssl_context=authority.server_context(certified)
+        )
+        for certified in (NAME, f"other.{NAME}")
+    ]
+    await attic.start()
+    named = hidden(right.port, address=address)
+    outcome = await prober.probe(named)
+    assert outcome.best is not None
+    assert outcome.best.connection == replace(named, pinned=True)
+    assert outcome.best.name_blocked
+    assert tier(outcome.best.connection) is ConnectionTier.LOCAL_HTTPS
+    assert seen(outcome) == {named.uri: outcome.best}
+    assert not outcome.certificate_failed
+
+    client = PlexServerClient.at(
+        outcome.best.connection,
+        prober.session,
+        prober.identity,
+        attic.access_token(ada),
+    )
+    assert (await client.get_server()).machine_identifier == attic.machine_identifier
+    assert plex.requests[-1].port == right.port
+
+    plex.requests.clear()
+    outcome = await prober.probe(hidden(wrong.port, address=address))
+    assert outcome.best is None
+    assert plex.requests == []
+
+
+@pytest.mark.parametrize("https_required", [False, True])
+async def test_not_hidden(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    https_required: bool,
+) -> None:
+    """Only a private address that the name tells is tried in its place."""
+    prober.https_required = https_required
+    port = attic.listeners[0].port
+    tried = [
+        hidden(port, near=False),
+        hidden(port, name="attic.example.com"),
+        hidden(port, name=f"{NAME}.example.com"),
+        hidden(port, name="attic.example.net"),
+        hidden(port, name="notplex.direct"),
+        replace(hidden(port), uri=f"http://{NAME}:{port}", protocol="http"),
+        *(
+            hidden(port, name=f"{number}.plex.direct", address=address)
+            for number, address in enumerate(
+                ["plex.example.com", "not an address", "a/b", "127.0.0.1:1", "[::1]"]
+            )
+        ),
+    ]
+    outcome = await prober.probe(*tried)
+    assert seen(outcome) == {each.uri: PlexConnectionError for each in tried}
+    assert plex.requests == []
+
+
+async def test_name_is_known(
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A name that leads somewhere is not hidden, whatever is there."""
+    monkeypatch.setattr(http, "_TIMEOUT", ClientTimeout(total=None, connect=0.1))
+    resolver.patterns.append("*.plex.direct")
+    other = attic.add_listener(ssl_context=authority.server_context("other"))
+    await attic.start()
+    expected = {
+        hidden(other.port): PlexCertificateError,
+        hidden(attic.listeners[0].port): PlexCertificateError,
+        hidden(plex.silent_port): PlexTimeoutError,
+    }
+    outcome = await prober.probe(*expected)
+    assert seen(outcome) == {each.uri: kind for each, kind in expected.items()}
+    assert outcome.certificate_failed
+    assert plex.requests == []
+
+
+async def test_wrong_server_behind_hidden_name(
+    prober: Prober, plex: PlexEmulator, ada: Account
+) -> None:
+    """Who is at the address is asked, too."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    named = hidden(cellar.listeners[0].port)
+    outcome = await prober.probe(named)
+    assert outcome.best is None
+    assert seen(outcome) == {named.uri: PlexConnectionError}
+    assert [received.host for received in plex.requests] == ["Cellar"]
+    assert plex.requests[0].token == ""
+
+
+def test_rank() -> None:
+    """The tier counts most, then whether the name works, then the kind of address."""
+    best = hidden(1)
+    ranked = [
+        best,
+        replace(best, ipv6=True),
+        replace(best, pinned=True),
+        replace(best, pinned=True, ipv6=True),
+        replace(best, protocol="http"),
+        replace(best, local=False),
+        replace(best, relay=True),
+    ]
+    worst_first = ranked[::-1]
+    assert sorted(worst_first, key=rank) == ranked
+
+
+def test_times() -> None:
+    """The times are those that are promised."""
+    assert connections_module.PROBE_TIMEOUT == 5
+    assert connections_module.BETTER_TIER_GRACE == 0.25

@@ -1,0 +1,822 @@
+"""What is sent to Plex, and what is made of the answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+import gzip
+import random
+import socket
+import traceback
+from typing import Literal
+
+from aiohttp import ClientSession, ClientTimeout, ServerTimeoutError, TCPConnector
+from aiohttp.abc import ResolveResult
+import pytest
+from yarl import URL
+
+from custom_components.plex_account.api import (
+    ClientIdentity,
+    PlexAuthenticationError,
+    PlexConnectionError,
+    PlexError,
+    PlexInvalidTwoFactorCodeError,
+    PlexNotFoundError,
+    PlexPermissionError,
+    PlexRateLimitError,
+    PlexResponseError,
+    PlexServerError,
+    PlexThrottledError,
+    PlexTimeoutError,
+    PlexTwoFactorRequiredError,
+    http,
+)
+from custom_components.plex_account.api.http import Json, request
+from tests.const import CLIENT_IDENTIFIER
+from tests.plex_emulator import (
+    Answer,
+    Cut,
+    Drip,
+    Ending,
+    Flood,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+    Reply,
+    Vanish,
+    error,
+    gzip_bomb,
+    redirect,
+)
+from tests.plex_emulator.faults import MEGABYTE, Fault
+
+from .sockets import raw_server
+
+TOKEN = "tv-token-of-this-test"
+PATH = "/api/v2/user"
+DEPTH = 10_000
+
+type Fetch = Callable[[], Awaitable[Json]]
+
+
+@pytest.fixture
+def url(plex: PlexEmulator) -> URL:
+    """Return what is asked for: something where a test says what is answered."""
+    return URL(plex.url + PATH)
+
+
+@pytest.fixture
+def fetch(session: ClientSession, identity: ClientIdentity, url: URL) -> Fetch:
+    """Return what sends a GET with a token."""
+
+    async def fetch() -> Json:
+        return await request(session, identity, "GET", url, token=TOKEN)
+
+    return fetch
+
+
+@pytest.fixture
+def send(
+    session: ClientSession, identity: ClientIdentity, url: URL
+) -> Callable[[str], Awaitable[Json]]:
+    """Return what sends a request of any method with a token."""
+
+    async def send(method: str) -> Json:
+        return await request(session, identity, method, url, token=TOKEN)
+
+    return send
+
+
+def answer(
+    plex: PlexEmulator,
+    body: bytes,
+    status: int = 200,
+    content_type: str = "application/json",
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Let everything be answered in this way."""
+    plex.faults.add(Reply(Answer(status, body, content_type, headers or {})))
+
+
+class PlainResolver(LoopbackResolver):
+    """Minds what a name looks like, in the way of Python's own resolver."""
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        """Look a name up as socket.getaddrinfo does."""
+        host.encode("idna")
+        return await super().resolve(host, port, family)
+
+
+# What is sent
+
+
+async def test_headers(fetch: Fetch, plex: PlexEmulator) -> None:
+    """Each request says who we are, and the token is in its header alone."""
+    answer(plex, b"{}")
+    await fetch()
+    (received,) = plex.requests
+    expected = {
+        "Accept": "application/json",
+        "X-Plex-Client-Identifier": CLIENT_IDENTIFIER,
+        "X-Plex-Product": "Plex Account",
+        "X-Plex-Version": "1.2.3",
+        "X-Plex-Platform": "Home Assistant",
+        "X-Plex-Platform-Version": "2026.11.0",
+        "X-Plex-Device": "Computer",
+        "X-Plex-Device-Name": "Ada's 🏠",
+        "X-Plex-Token": TOKEN,
+    }
+    assert {name: received.headers.get(name) for name in expected} == expected
+    assert (received.method, received.path) == ("GET", PATH)
+    assert dict(received.query) == {}
+    assert received.body == b""
+
+
+async def test_no_token(
+    session: ClientSession, identity: ClientIdentity, url: URL, plex: PlexEmulator
+) -> None:
+    """Without a token there is no header for it."""
+    answer(plex, b"{}")
+    await request(session, identity, "GET", url)
+    assert "X-Plex-Token" not in plex.requests[0].headers
+
+
+async def test_arguments(
+    session: ClientSession, identity: ClientIdentity, url: URL, plex: PlexEmulator
+) -> None:
+    """Arguments are sent as they are, however odd."""
+    answer(plex, b"{}")
+    odd = "server://a/b?c=d&e#ü 🎬+%20"
+    await request(
+        session, identity, "POST", url, params={"source": odd}, form={"password": odd}
+    )
+    (received,) = plex.requests
+    assert dict(received.query) == {"source": odd}
+    assert dict(received.form) == {"password": odd}
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (400, 1000, PlexResponseError),
+        (401, 1001, PlexAuthenticationError),
+        (429, 1003, PlexRateLimitError),
+        (401, 1003, PlexRateLimitError),
+        (400, 1004, PlexAuthenticationError),
+        (401, 1004, PlexAuthenticationError),
+        (404, 1020, PlexNotFoundError),
+        (401, 1028, PlexInvalidTwoFactorCodeError),
+        (400, 1028, PlexInvalidTwoFactorCodeError),
+        (401, 1029, PlexTwoFactorRequiredError),
+        (401, 1031, PlexThrottledError),
+        (429, 1031, PlexThrottledError),
+        (403, 1041, PlexPermissionError),
+        (422, 1097, PlexResponseError),
+        (498, 498, PlexAuthenticationError),
+        (401, 9999, PlexAuthenticationError),
+        (500, 1001, PlexServerError),
+        (503, 1003, PlexServerError),
+        (302, 1001, PlexResponseError),
+    ],
+)
+async def test_error_code(
+    fetch: Fetch, plex: PlexEmulator, status: int, code: int, expected: type[PlexError]
+) -> None:
+    """Plex's code says more than the status, but not of Plex's own failures."""
+    kinds: list[Literal["json", "xml"]] = ["json", "xml"]
+    for kind in kinds:
+        plex.faults.add(error(status, kind=kind, code=code))
+        with pytest.raises(PlexError) as caught:
+            await fetch()
+        assert (kind, caught.type) == (kind, expected)
+        assert (kind, caught.value.status) == (kind, status)
+        assert (kind, caught.value.code) == (kind, code)
+        assert caught.value.retry_after is None
+
+
+WITHOUT_CODE = [
+    b"",
+    b"<html><head><title>No</title></head><body><h1>No</h1></body></html>",
+    b"<html><body>No<br></html>",
+    b"error code: 1001",
+    b"\xff\xfe\0",
+    b"[]",
+    b'{"errors": []}',
+    b'{"errors": null}',
+    b'{"errors": [null]}',
+    b'{"errors": [{"message": "No"}]}',
+    b'{"errors": [{"code": null}]}',
+    b"<errors/>",
+    b"<errors><error>No</error></errors>",
+    b'<errors><error code="many"/></errors>',
+    b'<Response code="1001"/>',
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (300, PlexResponseError),
+        (304, PlexResponseError),
+        (400, PlexResponseError),
+        (401, PlexAuthenticationError),
+        (402, PlexResponseError),
+        (403, PlexPermissionError),
+        (404, PlexNotFoundError),
+        (405, PlexResponseError),
+        (418, PlexResponseError),
+        (422, PlexResponseError),
+        (429, PlexRateLimitError),
+        (498, PlexAuthenticationError),
+        (500, PlexServerError),
+        (501, PlexServerError),
+        (502, PlexServerError),
+        (503, PlexServerError),
+        (504, PlexServerError),
+        (599, PlexServerError),
+    ],
+)
+async def test_error_without_code(
+    fetch: Fetch, plex: PlexEmulator, status: int, expected: type[PlexError]
+) -> None:
+    """Without a code the status decides, whatever the body is."""
+    for body in WITHOUT_CODE:
+        answer(plex, b"" if status == 304 else body, status, "text/html")
+        with pytest.raises(PlexError) as caught:
+            await fetch()
+        assert (body, caught.type) == (body, expected)
+        assert (body, caught.value.status) == (body, status)
+        assert (body, caught.value.code) == (body, None)
+
+
+INVALID_TOKEN = b"<errors><error>Invalid token</error></errors>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (422, INVALID_TOKEN, PlexAuthenticationError),
+        (422, b'{"errors":[{"message":"INVALID TOKEN"}]}', PlexAuthenticationError),
+        (422, b"<errors><error>Invalid e-mail</error></errors>", PlexResponseError),
+        (400, INVALID_TOKEN, PlexResponseError),
+        (403, INVALID_TOKEN, PlexPermissionError),
+    ],
+)
+async def test_invalid_token(
+    fetch: Fetch,
+    plex: PlexEmulator,
+    status: int,
+    body: bytes,
+    expected: type[PlexError],
+) -> None:
+    """The older API says in words that a token is dead."""
+    answer(plex, body, status, "application/xml")
+    with pytest.raises(PlexError) as caught:
+        await fetch()
+    assert caught.type is expected
+    assert caught.value.status == status
+
+
+async def test_older_api(
+    session: ClientSession, identity: ClientIdentity, plex: PlexEmulator
+) -> None:
+    """A dead token is told from a missing one."""
+    url = URL(f"{plex.url}/api/home/users")
+    with pytest.raises(PlexAuthenticationError) as caught:
+        await request(session, identity, "GET", url, token=TOKEN)
+    assert caught.value.status == 422
+    with pytest.raises(PlexAuthenticationError) as caught:
+        await request(session, identity, "GET", url)
+    assert caught.value.status == 401
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirect(
+    send: Callable[[str], Awaitable[Json]],
+    plex: PlexEmulator,
+    attic: MediaServer,
+    status: int,
+) -> None:
+    """A redirect is not followed, so the token does not get to another host."""
+    plex.faults.add(redirect(f"{attic.url}/identity", status))
+    for method in ("GET", "POST", "DELETE"):
+        with pytest.raises(PlexResponseError) as caught:
+            await send(method)
+        assert caught.value.status == status
+    assert [received.host for received in plex.requests] == ["plex.tv"] * 3
+
+
+def _after(seconds: float, zone: str = "GMT") -> str:
+    """Return a date in the form that HTTP has."""
+    when = datetime.now(UTC) + timedelta(seconds=seconds)
+    return format_datetime(when, usegmt=True).replace("GMT", zone)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("0", None),
+        ("1", 1),
+        ("30", 30),
+        ("86400", 86_400),
+        ("86401", None),
+        ("-1", None),
+        ("1.5", None),
+        ("1e12", None),
+        ("1000000000000", None),
+        ("9" * 400, None),
+        ("soon", None),
+        ("Wed, 99 Foo 2026 99:99:99 GMT", None),
+        ("Wed, 21 Oct 2026 07:28:00 +9999", None),
+        ("Wed, 21 Oct 99999999999999999999 07:28:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2300", None),
+    ],
+)
+async def test_retry_after(
+    fetch: Fetch, plex: PlexEmulator, value: str | None, expected: float | None
+) -> None:
+    """How long to wait is handed on if it makes sense."""
+    headers = {} if value is None else {"Retry-After": value}
+    plex.faults.add(error(429, code=1003, headers=headers))
+    with pytest.raises(PlexRateLimitError) as caught:
+        await fetch()
+    assert caught.value.retry_after == expected
+    assert len(plex.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "zone", "expected"),
+    [
+        (90, "GMT", 90),
+        (90, "-0000", 90),
+        (90, "-0100", 3690),
+        (-90, "GMT", None),
+        (90_000, "GMT", None),
+    ],
+)
+async def test_retry_after_date(
+    fetch: Fetch, plex: PlexEmulator, seconds: float, zone: str, expected: float | None
+) -> None:
+    """A date is turned into the seconds until then."""
+    headers = {"Retry-After": _after(seconds, zone)}
+    plex.faults.add(error(429, code=1003, headers=headers))
+    with pytest.raises(PlexRateLimitError) as caught:
+        await fetch()
+    assert caught.value.retry_after == (
+        None if expected is None else pytest.approx(expected, abs=5)
+    )
+
+
+# Attempts
+
+
+PASSING: list[Fault] = [
+    Vanish(Ending.RESET),
+    Vanish(Ending.CLOSE),
+    Cut(Ending.RESET),
+    Cut(Ending.CLOSE),
+    error(502, kind="html"),
+    error(503, kind="html"),
+    error(504, kind="html"),
+]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=repr)
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_retry(
+    fetch: Fetch, plex: PlexEmulator, fault: Fault, times: int
+) -> None:
+    """A passing fault is survived twice."""
+    answer(plex, b'{"a": 1}')
+    plex.faults.add(fault, times=times)
+    if times < 3:
+        assert await fetch() == {"a": 1}
+    else:
+        with pytest.raises((PlexConnectionError, PlexServerError)):
+            await fetch()
+    assert len(plex.requests) == min(times + 1, 3)
+    assert {received.token for received in plex.requests} == {TOKEN}
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=repr)
+async def test_no_retry_of_a_change(
+    send: Callable[[str], Awaitable[Json]], plex: PlexEmulator, fault: Fault
+) -> None:
+    """What changes something at Plex is asked for once."""
+    plex.faults.add(fault)
+    methods = ["POST", "DELETE", "PUT"]
+    for method in methods:
+        with pytest.raises((PlexConnectionError, PlexServerError)):
+            await send(method)
+    assert [received.method for received in plex.requests] == methods
+
+
+@pytest.mark.parametrize("status", [307, 400, 401, 403, 404, 408, 429, 498, 500, 501])
+async def test_no_retry(fetch: Fetch, plex: PlexEmulator, status: int) -> None:
+    """What a moment later would be the same is asked for once."""
+    plex.faults.add(error(status))
+    with pytest.raises(PlexError):
+        await fetch()
+    assert len(plex.requests) == 1
+
+
+@pytest.mark.parametrize("body", [b"{", b"<a>", b"OK"])
+async def test_no_retry_of_nonsense(
+    fetch: Fetch, plex: PlexEmulator, body: bytes
+) -> None:
+    """Nor is what arrived whole but makes no sense."""
+    answer(plex, body)
+    with pytest.raises(PlexResponseError):
+        await fetch()
+    assert len(plex.requests) == 1
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+async def test_fewer_retries(
+    session: ClientSession,
+    identity: ClientIdentity,
+    url: URL,
+    plex: PlexEmulator,
+    retries: int,
+) -> None:
+    """A caller may want fewer attempts."""
+    plex.faults.add(Vanish())
+    with pytest.raises(PlexConnectionError):
+        await request(session, identity, "GET", url, retries=retries)
+    assert len(plex.requests) == 1 + retries
+
+
+async def test_refused(
+    session: ClientSession, identity: ClientIdentity, plex: PlexEmulator
+) -> None:
+    """Where nothing listens, a connection error says so."""
+    url = URL(f"http://127.0.0.1:{plex.refusing_port}/x")
+    with pytest.raises(PlexConnectionError) as caught:
+        await request(session, identity, "GET", url)
+    assert caught.type is PlexConnectionError
+    assert str(caught.value) == "GET /x: ClientConnectorError"
+    assert caught.value.status is None
+
+
+async def test_retry_after_refusal(
+    session: ClientSession,
+    identity: ClientIdentity,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that has just restarted is reached at the next attempt."""
+    monkeypatch.setattr(http, "BACKOFF", 0.2)
+    await attic.stop()
+    asyncio.get_running_loop().call_later(
+        0.05, lambda: asyncio.ensure_future(attic.start())
+    )
+    assert await request(session, identity, "GET", URL(f"{attic.url}/identity"))
+
+
+@pytest.mark.parametrize(("jitter", "first"), [(min, 0.05), (max, 0.075)])
+async def test_backoff(
+    fetch: Fetch,
+    plex: PlexEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    jitter: Callable[[float, float], float],
+    first: float,
+) -> None:
+    """The second pause is twice as long, and both differ between clients."""
+    monkeypatch.setattr(http, "BACKOFF", 0.05)
+    monkeypatch.setattr(random, "uniform", jitter)
+    plex.faults.add(error(502))
+    with pytest.raises(PlexServerError):
+        await fetch()
+    times = [received.time for received in plex.requests]
+    assert times[1] - times[0] > first - 0.005
+    assert times[2] - times[1] > 2 * first - 0.005
+    assert times[2] - times[0] < 2
+
+
+async def test_retry_after_is_honoured(fetch: Fetch, plex: PlexEmulator) -> None:
+    """Plex says itself when to come back."""
+    answer(plex, b"{}")
+    plex.faults.add(error(503, headers={"Retry-After": "1"}), times=1)
+    await fetch()
+    first, second = plex.requests
+    assert second.time - first.time >= 0.99
+
+
+@pytest.mark.parametrize("seconds", [15, 60])
+async def test_retry_after_is_too_long(
+    fetch: Fetch, plex: PlexEmulator, seconds: int
+) -> None:
+    """Nobody waits for an attempt that would come too late."""
+    plex.faults.add(error(503, headers={"Retry-After": str(seconds)}))
+    async with asyncio.timeout(5):
+        with pytest.raises(PlexServerError) as caught:
+            await fetch()
+    assert caught.value.retry_after == seconds
+    assert len(plex.requests) == 1
+
+
+async def test_backoff_is_too_long(
+    fetch: Fetch, plex: PlexEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same goes for our own pauses."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 1)
+    monkeypatch.setattr(http, "BACKOFF", 2)
+    plex.faults.add(error(503))
+    with pytest.raises(PlexServerError) as caught:
+        await fetch()
+    assert caught.value.status == 503
+    assert len(plex.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Vanish(Ending.SILENCE), Cut(Ending.SILENCE), Cut(Ending.SILENCE, 0), Drip(0.05)],
+    ids=repr,
+)
+async def test_total_timeout(
+    fetch: Fetch, plex: PlexEmulator, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """An answer that does not end is not waited for, and nothing is left behind."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+    plex.faults.add(fault)
+    with pytest.raises(PlexTimeoutError) as caught:
+        await fetch()
+    assert str(caught.value) == f"GET {PATH}: no answer in 0.2 s"
+    assert caught.value.status is None
+    assert len(plex.requests) == 1
+
+
+async def test_total_timeout_is_for_all_attempts(
+    fetch: Fetch, plex: PlexEmulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second attempt has only what the first one left."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.4)
+    plex.tv.latency = 0.25
+    plex.faults.add(error(502))
+    with pytest.raises(PlexTimeoutError):
+        await fetch()
+    assert len(plex.requests) == 2
+
+
+async def test_connect_timeout(
+    session: ClientSession, identity: ClientIdentity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not shake hands is given up sooner, and tried again."""
+    monkeypatch.setattr(http, "_TIMEOUT", ClientTimeout(total=None, connect=0.1))
+    async with raw_server() as silent:
+        url = URL(silent.url).with_scheme("https") / "identity"
+        with pytest.raises(PlexTimeoutError) as caught:
+            await request(session, identity, "GET", url)
+    assert str(caught.value) == "GET /identity: no connection in time"
+    assert isinstance(caught.value.__cause__, ServerTimeoutError)
+    assert silent.connections == 3
+
+
+def test_timeouts() -> None:
+    """The times are those that are promised."""
+    assert ClientTimeout(total=None, connect=5) == http._TIMEOUT
+    assert http.TOTAL_TIMEOUT == 15
+
+
+async def test_cancelled(
+    fetch: Fetch, plex: PlexEmulator, session: ClientSession
+) -> None:
+    """Who gives up a request is rid of it."""
+    plex.faults.add(Vanish(Ending.SILENCE))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await fetch()
+    assert len(plex.requests) == 1
+    assert session.connector is not None
+    assert not session.connector._acquired
+    assert not session.connector._conns
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/1.1 two hundred\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\0" * 1000,
+    ],
+    ids=lambda garbage: garbage[:40],
+)
+async def test_no_http(
+    session: ClientSession, identity: ClientIdentity, garbage: bytes
+) -> None:
+    """What speaks something else is a connection that does not work."""
+    async with raw_server(garbage) as server:
+        with pytest.raises(PlexConnectionError):
+            await request(session, identity, "GET", URL(server.url), token=TOKEN)
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize(
+    "host", ["nowhere.invalid", "a..b", f"{'a' * 64}.plex.direct", "h h", "0"]
+)
+@pytest.mark.parametrize("resolver_type", [LoopbackResolver, PlainResolver])
+async def test_bad_name(
+    identity: ClientIdentity, host: str, resolver_type: type[LoopbackResolver]
+) -> None:
+    """A name that does not resolve, or is none, is a connection that does not work."""
+    connector = TCPConnector(resolver=resolver_type())
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(PlexConnectionError):
+            await request(session, identity, "GET", URL(f"http://{host}:1"))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *PASSING,
+        error(401, code=1001),
+        error(401, kind="html"),
+        error(500),
+        redirect("http://127.0.0.1:1/"),
+        Reply(Answer(200, b"<html>")),
+        Reply(Answer(200, b"gzip", headers={"Content-Encoding": "gzip"})),
+        Reply(Answer(200, b'"' + TOKEN.encode())),
+        Reply(Answer(200, b"<" + TOKEN.encode())),
+        Vanish(Ending.SILENCE),
+    ],
+    ids=repr,
+)
+async def test_no_error_shows_the_token(
+    fetch: Fetch, plex: PlexEmulator, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    """Whatever fails may be logged, with all that led to it."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+    plex.faults.add(fault)
+    with pytest.raises(PlexError) as caught:
+        await fetch()
+    told = [str(caught.value), repr(caught.value), repr(vars(caught.value))]
+    told += traceback.format_exception(caught.value)
+    assert TOKEN not in "".join(told)
+    assert all(TOKEN not in str(received.query) for received in plex.requests)
+    assert all(TOKEN not in received.path for received in plex.requests)
+
+
+# Bodies
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", None),
+        (b"null", None),
+        (b"{}", {}),
+        (b' \r\n{"a": [1, 2.5, "x", true, null]}\n', {"a": [1, 2.5, "x", True, None]}),
+        (b'"\\u003cb\\u003e \xf0\x9f\x8e\xac"', "<b> 🎬"),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+        (b"<a/>", {"a": {}}),
+        (b' \r\n<a b="1"/> ', {"a": {"b": "1"}}),
+        (
+            b'<a b="1"><c/><d/><c e="&lt;&#x1f3ac;"/>text</a>',
+            {"a": {"b": "1", "c": [{}, {"e": "<🎬"}], "d": [{}]}},
+        ),
+        (b'<?xml version="1.0" encoding="UTF-8"?><a b="\xc3\xa9"/>', {"a": {"b": "é"}}),
+        (b'<?xml version="1.0" encoding="latin-1"?><a b="\xe9"/>', {"a": {"b": "é"}}),
+    ],
+)
+async def test_body(
+    fetch: Fetch, plex: PlexEmulator, body: bytes, expected: Json
+) -> None:
+    """JSON and XML are told apart by what they are, not by what they are called."""
+    for content_type in (
+        "application/json",
+        "text/xml;charset=utf-8",
+        "text/html; charset=latin-1",
+        "application/json; charset=no-such-thing",
+        "nonsense",
+        "",
+    ):
+        answer(plex, body, content_type=content_type)
+        assert (content_type, await fetch()) == (content_type, expected)
+
+
+BOMB = b"".join(
+    b'<!ENTITY l%d "%s">' % (level, b"&l%d;" % (level - 1) * 10 if level else b"ha")
+    for level in range(10)
+)
+REFUSED = {
+    "spaces": b"  ",
+    "text": b"OK",
+    "page": b"<html><head><meta><title>Sign in</title></head></html>",
+    "page_type": b"<!DOCTYPE html><html/>",
+    "page_well_formed": b"<html><head><title>Sign in</title></head></html>",
+    "json_cut": b'{"a": [1, 2',
+    "json_more": b"{}{}",
+    "json_number": b"1e400",
+    "json_nan": b"NaN",
+    "json_latin_1": b'"\xe9"',
+    "json_utf_16": '{"a": 1}'.encode("utf-16"),
+    "json_arrays": b"[" * DEPTH + b"]" * DEPTH,
+    "json_objects": b'{"a":' * DEPTH + b"1" + b"}" * DEPTH,
+    "xml_cut": b'<a b="1"><c>',
+    "xml_more": b"<a/><b/>",
+    "xml_twice": b'<a b="1" b="2"/>',
+    "xml_entity": b"<a>&nbsp;</a>",
+    "xml_utf_16": '<a b="é"/>'.encode("utf-16"),
+    "xml_utf_16_type": "<!DOCTYPE a><a/>".encode("utf-16-le"),
+    "xml_charset": b'<?xml version="1.0" encoding="no-such-thing"?><a/>',
+    "xml_codec": b'<?xml version="1.0" encoding="base64"?><a/>',
+    "xml_multibyte": b'<?xml version="1.0" encoding="shift_jis"?><a/>',
+    "xml_deep": b"<a>" * 33 + b"</a>" * 33,
+    "xml_very_deep": b"<a>" * DEPTH + b"</a>" * DEPTH,
+    "xml_type": b"<!DOCTYPE user><user/>",
+    "xml_bomb": b"<!DOCTYPE a [" + BOMB + b"]><a>&l9;</a>",
+    "xml_file": b'<!DOCTYPE a [<!ENTITY f SYSTEM "file:///etc/hosts">]><a>&f;</a>',
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+async def test_refused_body(fetch: Fetch, plex: PlexEmulator, body: bytes) -> None:
+    """What is neither JSON nor harmless XML is not from Plex, except in a refusal."""
+    for status in (200, 201):
+        answer(plex, body, status)
+        with pytest.raises(PlexResponseError) as caught:
+            await fetch()
+        assert str(caught.value) == f"GET {PATH}: neither JSON nor XML"
+        assert caught.value.status == status
+    answer(plex, body, 401)
+    with pytest.raises(PlexAuthenticationError) as refused:
+        await fetch()
+    assert refused.value.code is None
+
+
+async def test_external_entity(
+    fetch: Fetch, plex: PlexEmulator, attic: MediaServer
+) -> None:
+    """XML does not make us ask anyone."""
+    answer(
+        plex,
+        b'<!DOCTYPE a SYSTEM "%b/type" [<!ENTITY %% e SYSTEM "%b/entity">%%e;]><a/>'
+        % (attic.url.encode(), attic.url.encode()),
+    )
+    with pytest.raises(PlexResponseError):
+        await fetch()
+    assert [received.host for received in plex.requests] == ["plex.tv"]
+
+
+@pytest.mark.parametrize("status", [200, 401, 503])
+@pytest.mark.parametrize("packed", [False, True])
+async def test_largest_body(
+    fetch: Fetch, plex: PlexEmulator, status: int, packed: bool
+) -> None:
+    """A body has a size from which on it is refused, packed or not."""
+    largest = b'"' + b"x" * (8 * MEGABYTE - 2) + b'"'
+    encoding = {"Content-Encoding": "gzip"} if packed else {}
+
+    def pack(body: bytes) -> bytes:
+        return gzip.compress(body, 1) if packed else body
+
+    if status == 200:
+        answer(plex, pack(largest), headers=encoding)
+        assert await fetch() == "x" * (8 * MEGABYTE - 2)
+    answer(plex, pack(largest + b" "), status, headers=encoding)
+    with pytest.raises(PlexResponseError) as caught:
+        await fetch()
+    assert str(caught.value) == f"GET {PATH}: more than 8388608 bytes"
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("fault", [Flood(64), gzip_bomb(64)], ids=["flood", "bomb"])
+async def test_endless_body(
+    fetch: Fetch, plex: PlexEmulator, session: ClientSession, fault: Fault
+) -> None:
+    """What is far too long is not read to its end."""
+    plex.faults.add(fault)
+    with pytest.raises(PlexResponseError, match="more than"):
+        await fetch()
+    assert len(plex.requests) == 1
+    assert session.connector is not None
+    assert not session.connector._acquired
+    assert not session.connector._conns
+
+
+async def test_broken_gzip(fetch: Fetch, plex: PlexEmulator) -> None:
+    """What cannot be unpacked did not arrive."""
+    packed = gzip.compress(b"{}")
+    answer(plex, b"{}" + packed, headers={"Content-Encoding": "gzip"})
+    with pytest.raises(PlexConnectionError):
+        await fetch()
+
+
+def test_identity_is_a_value(identity: ClientIdentity) -> None:
+    """Two of the same are equal, and it says nothing secret."""
+    assert identity == replace(identity)
+    assert identity != replace(identity, version="2")
