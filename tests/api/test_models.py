@@ -608,6 +608,9 @@ def test_texts(value: Json, expected: list[str]) -> None:
         "https://[::1]]:32400",
         "https://\u00ad:32400",
         "https://xn--:32400",
+        "https://ada:secret@plex.example.com:32400",
+        "https://plex.example.com:32400/?to=elsewhere",
+        "https://plex.example.com:32400/#elsewhere",
     ],
 )
 def test_bad_uri(uri: Json) -> None:

@@ -162,8 +162,7 @@ async def probe_connections(
                     tried[uri] = result
                     if isinstance(result, PlexError):
                         continue
-                    if best is None:
-                        deadline = min(deadline, loop.time() + BETTER_TIER_GRACE)
+                    deadline = min(deadline, loop.time() + BETTER_TIER_GRACE)
                     if best is None or rank(result.connection) < rank(best.connection):
                         best = result
     finally:
@@ -234,17 +233,16 @@ def _may_be_hidden(connection: Connection, result: Reply | PlexError) -> bool:
         connection.local
         and connection.protocol == "https"
         and f"{URL(connection.uri).host}".endswith(PLEX_DIRECT)
-        and _is_address(connection.address)
+        and _is_private(connection.address)
         and isinstance(result, PlexConnectionError)
         # Somebody was there, or nobody is: that is not the name's fault.
         and not isinstance(result, (PlexCertificateError, PlexTimeoutError))
     )
 
 
-def _is_address(text: str) -> bool:
-    """Return if it is an IP address, so that no name is needed."""
+def _is_private(text: str) -> bool:
+    """Return if it is an address of a private network, which names may hide."""
     try:
-        ip_address(text)
+        return ip_address(text).is_private
     except ValueError:
         return False
-    return True

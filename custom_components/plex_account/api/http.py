@@ -51,6 +51,8 @@ BACKOFF = 0.5
 MAX_RETRY_AFTER = 86_400
 
 MAX_BODY_SIZE = 8 * 1024 * 1024
+# A larger body is decoded in a thread, so that nothing else has to wait for it.
+MAX_INLINE_SIZE = 256 * 1024
 MAX_XML_DEPTH = 32
 
 _TIMEOUT = ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
@@ -147,6 +149,8 @@ async def request(
         address=address,
     )
     try:
+        if len(answer.body) > MAX_INLINE_SIZE:
+            return await asyncio.to_thread(_decode, answer.body)
         return _decode(answer.body)
     except ValueError as err:
         raise PlexResponseError(
@@ -240,7 +244,7 @@ async def _send(
             return await handler(req)
         except (ClientOSError, ServerDisconnectedError) as err:
             # As one of its own errors, aiohttp would send a DELETE or a GET again.
-            raise _connection_error(err, what) from err
+            raise _connection_error(err, what) from _harmless(err)
 
     try:
         async with session.request(
@@ -259,7 +263,7 @@ async def _send(
         raise PlexTimeoutError(f"{what}: no connection in time") from err
     except (ClientError, UnicodeError) as err:
         # The latter is Python's own resolver's, about a name that can't be one.
-        raise _connection_error(err, what) from err
+        raise _connection_error(err, what) from _harmless(err)
     if response.status >= HTTPStatus.MULTIPLE_CHOICES:
         raise _error(response, body, what)
     return Answer(response.status, response.content_type, body)
@@ -273,6 +277,11 @@ def _connection_error(err: Exception, what: str) -> PlexConnectionError:
         else (PlexConnectionError)
     )
     return kind(f"{what}: {type(err).__name__}")
+
+
+def _harmless(err: Exception) -> Exception | None:
+    """Return a cause that may be logged: others quote an answer that is no HTTP."""
+    return err if isinstance(err, OSError) else None
 
 
 async def _read_body(response: ClientResponse, what: str) -> bytes:

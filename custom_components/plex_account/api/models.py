@@ -198,6 +198,8 @@ class Connection:
             return None
         if url.scheme not in {"http", "https"} or not host or not port:
             return None
+        if url.user is not None or url.query_string or url.fragment:
+            return None
         address = _text(data, "address") or host
         return cls(
             uri=uri,
