@@ -237,6 +237,22 @@ async def test_another_server_moved_in(
     assert library.access_token(attic.owner) not in str(plex.requests)
 
 
+async def test_server_set_up_anew(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that was installed anew is another one, even if it knows our token."""
+    await setup_integration(hass, config_entry)
+    old = attic.machine_identifier
+    attic.listing.client_identifier = new = "f" * 40
+    await tick(SERVER)
+    assert set(config_entry.runtime_data.servers) == {new} != {old}
+    assert config_entry.runtime_data.servers[new].reachable
+
+
 async def test_new_access_token(
     hass: HomeAssistant,
     plex: PlexEmulator,
