@@ -514,15 +514,15 @@ async def test_better_connection(
     local = attic.listeners[0]
     await local.stop()
     await setup_integration(hass, config_entry)
-    assert state_of(hass, "sensor.attic_connection") == "relay"
+    assert state_of(hass, "sensor.attic_connection_type") == "relay"
     (token,) = attic.transient_tokens
 
     await local.start()
     await tick(SERVER)
-    assert state_of(hass, "sensor.attic_connection") == "relay"
+    assert state_of(hass, "sensor.attic_connection_type") == "relay"
     assert not [request for request in plex.requests if request.port == local.port]
     await tick(ACCOUNT)
-    assert state_of(hass, "sensor.attic_connection") == "local"
+    assert state_of(hass, "sensor.attic_connection_type") == "local"
     assert attic.transient_tokens == [token]
 
     # It is kept as long as it works, whatever else there is.
@@ -551,12 +551,12 @@ async def test_no_better_connection(
     attic.listing.connections = [refusing, through_relay]
     await setup_integration(hass, config_entry)
     await tick(ACCOUNT)
-    assert state_of(hass, "sensor.attic_connection") == "relay"
+    assert state_of(hass, "sensor.attic_connection_type") == "relay"
 
     attic.listing.connections = [Connection.at(attic.url), through_relay]
     await config_entry.runtime_data.async_refresh()
     await tick(SERVER)
-    assert state_of(hass, "sensor.attic_connection") == "local"
+    assert state_of(hass, "sensor.attic_connection_type") == "local"
 
 
 async def test_waiting_action_survives_unload(
