@@ -1,0 +1,113 @@
+"""The integration in a real Home Assistant's frontend, clicked through in Chromium."""
+
+from collections.abc import AsyncGenerator, Generator
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.async_api import Browser
+import pytest
+
+from .browser import CHROMIUM, DESKTOP, PHONE, Folder, Texts, chromium, frontend
+from .emulator_process import EmulatorClient
+from .hass_client import HassClient
+from .tour import Tour
+
+# Names a folder to keep the pictures in.
+PICTURES = "PLEX_ACCOUNT_PICTURES"
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None and "CI" not in os.environ,
+    reason="no chromium on PATH (apt-get install chromium)",
+)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Generator[Path]:
+    """Return where to put pictures of all that is seen."""
+    if kept := os.environ.get(PICTURES):
+        path = Path(kept)
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+        return
+    with TemporaryDirectory(prefix="plex-account-pictures-") as temporary:
+        yield Path(temporary)
+
+
+@pytest.fixture
+async def browser() -> AsyncGenerator[Browser]:
+    """Run a browser."""
+    assert CHROMIUM, "no chromium on PATH, which CI has to have"
+    async with chromium() as running:
+        yield running
+
+
+async def test_tour(
+    home: HassClient, plex_world: EmulatorClient, browser: Browser, pictures: Path
+) -> None:
+    """Everything can be done in the frontend, and looks as it should."""
+    async with frontend(browser, home.url, Folder(pictures, "desktop")) as window:
+        await window.log_in("owner", "password-home-owner")
+        tour = Tour(home, plex_world, window)
+        await tour.add_with_password()
+        await tour.see_integration()
+        await tour.add_with_link_code()
+        await tour.perform_actions()
+        await tour.automate()
+        await tour.sign_in_again()
+        await tour.reconfigure()
+        await tour.download_diagnostics(pictures)
+        await tour.remove()
+
+
+async def test_phone(
+    home: HassClient, plex_world: EmulatorClient, browser: Browser, pictures: Path
+) -> None:
+    """The main path fits on a phone."""
+    async with frontend(
+        browser,
+        home.url,
+        Folder(pictures, "phone"),
+        token=home.token,
+        viewport=PHONE,
+    ) as window:
+        tour = Tour(home, plex_world, window)
+        await tour.add_with_password()
+        await tour.see_integration()
+        await tour.perform_main_action()
+
+
+@pytest.fixture
+async def german_home(home: HassClient) -> AsyncGenerator[HassClient]:
+    """Return a user whose language is German, as is that of the home meanwhile."""
+    user = await home.add_user("anna", "password-home-anna", group="system-admin")
+    await user.command(
+        "frontend/set_user_data", key="language", value={"language": "de"}
+    )
+    # Entities have their names from it.
+    await home.command("config/core/update", language="de")
+    yield user
+    await home.command("config/core/update", language="en")
+
+
+@pytest.mark.skipif(not Texts.exist("de"), reason="there are no German texts")
+async def test_german(
+    german_home: HassClient,
+    plex_world: EmulatorClient,
+    browser: Browser,
+    pictures: Path,
+) -> None:
+    """A user whose language is German reads nothing else of ours."""
+    async with frontend(
+        browser,
+        german_home.url,
+        Folder(pictures, "german"),
+        token=german_home.token,
+        language="de",
+        viewport=DESKTOP,
+    ) as window:
+        tour = Tour(german_home, plex_world, window)
+        await tour.add_with_password()
+        await tour.see_integration()
+        await tour.reconfigure()
+        await tour.perform_main_action()

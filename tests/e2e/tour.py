@@ -1,0 +1,307 @@
+"""What a person sees and does in the frontend: the browser tests, and the pictures."""
+
+import json
+from pathlib import Path
+import re
+
+from playwright.async_api import Locator, expect
+
+from .browser import Actions, Dialog, Frontend, Menu
+from .emulator_process import EmulatorClient
+from .hass_client import HassClient
+from .hass_process import DOMAIN, TEXT
+from .waiting import eventually
+
+DASHBOARD = "/config/integrations/dashboard"
+INTEGRATION = f"/config/integrations/integration/{DOMAIN}"
+# Where an automation is edited once it has been saved.
+AUTOMATION_URL = re.compile(r"/config/automation/edit/\d+")
+ENTITIES = f"/config/entities?domain={DOMAIN}"
+
+USERNAME = "ada"
+# Has no password.
+LINK_USERNAME = "linus"
+SERVER = "Attic"
+
+ACCOUNT_ENTITIES = ("binary_sensor.plex_pass", "binary_sensor.two_factor")
+SERVER_ENTITIES = ("sensor.connection", "button.renew_transient_token")
+
+AUTOMATION = f"""\
+alias: Count the servers
+triggers:
+  - trigger: state
+    entity_id: input_button.show
+actions:
+  - action: {DOMAIN}.get_sources
+    data:
+      config_entry_id: %s
+    response_variable: plex
+  - action: input_text.set_value
+    target:
+      entity_id: {TEXT}
+    data:
+      value: "{{{{ plex.sources | map(attribute='name') | join(', ') }}}}"
+"""
+
+
+class Tour:
+    """Ada's account and Linus's, from adding to removing them."""
+
+    def __init__(
+        self, home: HassClient, plex: EmulatorClient, frontend: Frontend
+    ) -> None:
+        """Take it in this window."""
+        self._home = home
+        self._plex = plex
+        self._frontend = frontend
+        self._page = frontend.page
+        self._texts = frontend.texts
+        self._picture = frontend.picture
+        self._dialog = Dialog(frontend)
+
+    async def add_with_password(self) -> None:
+        """Add an account with its password and code, each wrong at first."""
+        dialog = self._dialog
+        await self._start_adding()
+        await dialog.choose("user", "password")
+        await dialog.shows("password")
+        await self._picture("password")
+        await dialog.fill_server_url("http://plex.example")
+        await dialog.fill(username=USERNAME, password="not-the-password")
+        await dialog.submit()
+        await dialog.shows_error("invalid_url")
+        await self._picture("wrong-address")
+        await self._submit_password("not-the-password")
+        await dialog.shows_error("invalid_auth")
+        await expect(dialog.field("username")).to_have_value(USERNAME)
+        await expect(dialog.field("password")).to_have_value("")
+        await self._picture("wrong-password")
+        account = await self._plex.account(USERNAME)
+        await self._submit_password(account["password"])
+        await dialog.shows("two_factor")
+        await self._picture("verification-code")
+        await dialog.fill(code="000000")
+        await dialog.submit()
+        await dialog.shows_error("invalid_two_factor_code")
+        await self._picture("wrong-verification-code")
+        await dialog.fill(code=account["verification_code"])
+        await dialog.submit()
+        await dialog.created()
+        await self._picture("added")
+        await dialog.close()
+
+    async def add_with_link_code(self) -> None:
+        """Add an account that has no password."""
+        dialog = self._dialog
+        await self._start_adding()
+        await dialog.choose("user", "link")
+        await self._use_link_code(LINK_USERNAME)
+        await dialog.created()
+        await self._picture("added-with-link-code")
+        await dialog.close()
+
+    async def see_integration(self) -> None:
+        """Look at the card, the devices and the entities."""
+        page = self._page
+        await self._frontend.open(DASHBOARD)
+        card = page.locator(f"ha-integration-card[data-domain={DOMAIN}]")
+        await expect(card).to_contain_text(self._texts("title"))
+        await expect(card.locator("img").first).to_be_visible()
+        await self._picture("card")
+        await self._frontend.open(INTEGRATION)
+        rows = page.locator("ha-config-entry-device-row")
+        await expect(rows.filter(has_text=SERVER)).to_be_visible()
+        await self._picture("integration")
+        for name, entities in (
+            (USERNAME, ACCOUNT_ENTITIES),
+            (SERVER, SERVER_ENTITIES),
+        ):
+            await self._frontend.open(INTEGRATION)
+            await rows.filter(has_text=name).first.click()
+            for entity in entities:
+                await expect(page.locator("ha-config-device-page")).to_contain_text(
+                    self._texts(f"entity.{entity}.name")
+                )
+            await self._picture(f"device-{name}".lower())
+        await self._frontend.open(ENTITIES)
+        await expect(page.locator("ha-data-table")).to_contain_text(
+            self._texts("entity.binary_sensor.plex_pass.name")
+        )
+        # A table, whose columns are not ours.
+        await self._picture("entities", may_clip=True)
+
+    async def perform_actions(self) -> None:
+        """Perform each of the actions by hand, and read what it answers."""
+        server = await self._plex.server(SERVER)
+        source = f"server://{server['machine_identifier']}"
+        actions = await self._begin_action("get_user_details")
+        await self._perform(actions, "get_user_details", f"username: {USERNAME}")
+        actions = await self._begin_action("get_sources")
+        await self._perform(actions, "get_sources", f"source: {source}")
+        actions = await self._begin_action("get_transient_token")
+        await actions.perform()
+        await expect(actions.error).to_contain_text(USERNAME)
+        await self._picture("server-required")
+        await actions.choose_server(SERVER)
+        await self._perform(actions, "get_transient_token", "token: transient-")
+        await self.perform_main_action()
+
+    async def perform_main_action(self) -> None:
+        """Look up where a server can be reached."""
+        name = "get_source_connection_information"
+        server = await self._plex.server(SERVER)
+        actions = await self._begin_action(name)
+        await actions.fill(f"server://{server['machine_identifier']}")
+        await self._perform(actions, name, "access_token: transient-")
+
+    async def automate(self) -> None:
+        """Write an automation that uses an answer, and run it."""
+        page = self._page
+        entry_id = await self._entry_id()
+        await self._frontend.open("/config/automation/edit/new")
+        menu = Menu(page.locator("ha-automation-editor ha-dropdown[slot=toolbar-icon]"))
+        await menu.choose("toggle_yaml_mode")
+        editor = page.locator("ha-automation-editor .cm-content")
+        await editor.click()
+        await page.keyboard.press("ControlOrMeta+a")
+        await page.keyboard.insert_text(AUTOMATION % entry_id)
+        await expect(editor).to_contain_text("response_variable: plex")
+        await self._picture("automation")
+        await page.locator("ha-automation-editor ha-button[slot=fab]").click()
+        await page.wait_for_url(AUTOMATION_URL, wait_until="commit")
+        before = await self._home.state(TEXT)
+        await menu.choose("run")
+
+        async def has_run() -> str | None:
+            state = await self._home.state(TEXT)
+            return state if state != before else None
+
+        assert SERVER in await eventually(has_run, "the automation has run")
+        await self._picture("automation-has-run")
+
+    async def sign_in_again(self) -> None:
+        """Sign in again from the card that asks for it."""
+        dialog = self._dialog
+        await self._plex("revoke_tokens", account=USERNAME)
+        actions = await self._begin_action("get_user_details")
+        await actions.refresh()
+        await actions.perform()
+        await expect(actions.error).to_contain_text("plex.tv")
+        await self._picture("revoked")
+        await self._frontend.open(DASHBOARD)
+        card = self._page.locator("ha-config-flow-card")
+        await expect(card).to_contain_text(USERNAME)
+        await self._picture("reauth-card")
+        await card.locator("ha-button").first.click()
+        await dialog.shows("reauth_confirm", account=USERNAME)
+        await self._picture("reauth")
+        await dialog.choose("reauth_confirm", "password")
+        account = await self._plex.account(USERNAME)
+        await dialog.fill(username=USERNAME)
+        await self._submit_password(account["password"])
+        await dialog.shows("two_factor")
+        await dialog.fill(code=account["verification_code"])
+        await dialog.submit()
+        await dialog.aborted()
+        await self._picture("signed-in-again")
+        await dialog.close()
+        await expect(card).to_have_count(0)
+
+    async def reconfigure(self) -> None:
+        """Sign in once more, without need."""
+        dialog = self._dialog
+        await (await self._entry_menu()).choose("reconfigure")
+        await dialog.shows("reconfigure", account=USERNAME)
+        await self._picture("reconfigure")
+        await dialog.choose("reconfigure", "link")
+        await self._use_link_code(USERNAME)
+        await dialog.aborted()
+        await self._picture("reconfigured")
+        await dialog.close()
+
+    async def download_diagnostics(self, folder: Path) -> None:
+        """Download the diagnostics, which tell nothing that is nobody's business."""
+        menu = await self._entry_menu()
+        async with self._page.expect_download() as download:
+            await menu.choose("diagnostics")
+        path = folder / "diagnostics.json"
+        await (await download.value).save_as(path)
+        content = json.loads(path.read_text())
+        path.unlink()
+        assert content["data"]["account"]["last_error"] is None
+        assert "transient-" not in str(content)
+        assert USERNAME not in str(content["data"])
+
+    async def remove(self) -> None:
+        """Remove the account."""
+        await (await self._entry_menu()).choose("delete")
+        confirm = self._page.locator("dialog-box ha-dialog-footer ha-button").last
+        await confirm.wait_for()
+        await self._picture("remove")
+        await confirm.click()
+        await expect(self._entry_row()).to_have_count(0)
+        await self._picture("removed")
+
+    async def _start_adding(self) -> None:
+        """Find the integration, and begin to add an account."""
+        page = self._page
+        await self._frontend.open(DASHBOARD)
+        await page.locator(
+            "ha-config-integrations-dashboard ha-button[slot=fab]"
+        ).click()
+        search = page.locator("dialog-add-integration")
+        await search.locator("input").first.fill(self._texts("title"))
+        found = search.locator("ha-integration-list-item")
+        await expect(found).to_have_count(1)
+        await self._picture("search")
+        await found.click()
+        await self._dialog.shows("user")
+        await self._picture("menu")
+
+    async def _submit_password(self, password: str) -> None:
+        """Fill in the rest of the form that has the user name already."""
+        await self._dialog.fill_server_url(self._plex.url)
+        await self._dialog.fill(password=password)
+        await self._dialog.submit()
+
+    async def _use_link_code(self, username: str) -> None:
+        """Get a code and use it, upon which the dialog goes on by itself."""
+        dialog = self._dialog
+        await dialog.shows("link")
+        await dialog.fill_server_url(self._plex.url)
+        await self._picture("link")
+        await dialog.submit()
+        code = await dialog.code.inner_text()
+        await expect(dialog.root.locator("ha-markdown img")).to_be_visible()
+        await self._picture("link-code")
+        await self._plex("claim_pin", code=code, account=username)
+
+    async def _begin_action(self, name: str) -> Actions:
+        """Choose an action and the account for it."""
+        actions = Actions(self._frontend)
+        await actions.choose(name)
+        await actions.choose_account(USERNAME)
+        return actions
+
+    async def _perform(self, actions: Actions, name: str, answer: str) -> None:
+        """Perform an action, and find something in its answer."""
+        await actions.perform()
+        await expect(actions.response).to_contain_text(answer)
+        await actions.answer.evaluate("element => element.scrollIntoView()")
+        # The field with its name does not fit a phone.
+        await self._picture(name.replace("_", "-"), may_clip=True)
+
+    async def _entry_menu(self) -> Menu:
+        """Return the menu of the entry, on its page."""
+        await self._frontend.open(INTEGRATION)
+        return Menu(self._entry_row().locator("ha-dropdown").first)
+
+    def _entry_row(self) -> Locator:
+        """Return the row of the entry."""
+        return self._page.locator("ha-config-entry-row").filter(has_text=USERNAME)
+
+    async def _entry_id(self) -> str:
+        """Return the identifier of the entry."""
+        entries = await self._home.entries()
+        entry_id: str = next(e["entry_id"] for e in entries if e["title"] == USERNAME)
+        return entry_id
