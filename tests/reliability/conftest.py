@@ -1,0 +1,99 @@
+"""Fixtures of the reliability tests, and the option for the whole fault table."""
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from homeassistant.core import HomeAssistant
+from tests.plex_emulator import (
+    Account,
+    CertificateAuthority,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+)
+
+from .matrix import CELL, LEGEND, REPORT, Cell, render
+from .world import World
+
+if TYPE_CHECKING:
+    from .cases import Case
+
+CELLS = pytest.StashKey[dict[str, Cell]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add options, known only where this folder is named on the command line."""
+    parser.addoption(
+        "--faults", action="store_true", help="test and print the whole fault table"
+    )
+    parser.addoption("--lookups", type=int, help="how many look-ups test_soak does")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what came of a cell of the fault table, in all phases of its test."""
+    report = yield
+    cells = item.config.stash.setdefault(CELLS, {})
+    for name, value in item.user_properties:
+        if name == CELL:
+            assert isinstance(value, Cell)
+            before = cells.get(item.nodeid)
+            passed = report.passed and (before is None or before.passed)
+            cells[item.nodeid] = replace(value, passed=passed)
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print the fault table, or the figures of many look-ups."""
+    if report := config.stash.get(REPORT, None):
+        terminalreporter.section("soak")
+        terminalreporter.write_line(report)
+    cells = config.stash.get(CELLS, {})
+    if cells and config.getoption("--faults", default=False):
+        terminalreporter.section("fault table")
+        terminalreporter.write_line(render(cells.values()))
+        terminalreporter.write_line("")
+        terminalreporter.write_line(LEGEND)
+        passed = sum(cell.passed for cell in cells.values())
+        terminalreporter.write_line(f"\n{passed} of {len(cells)} cells passed")
+
+
+@pytest.fixture
+async def enable_event_loop_debug() -> None:
+    """Let the harness not do so: these many requests would take twice as long."""
+
+
+@pytest.fixture
+def case() -> Case | None:
+    """Return the fault that a test is about, if it is one of the table."""
+    return None
+
+
+@pytest.fixture
+async def world(
+    hass: HomeAssistant,
+    trust: None,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    resolver: LoopbackResolver,
+    authority: CertificateAuthority,
+    case: Case | None,
+) -> World:
+    """Return a Plex with names, and with certificates if a fault is about those."""
+    world = World(
+        hass=hass,
+        plex=plex,
+        ada=ada,
+        attic=attic,
+        resolver=resolver,
+        authority=authority,
+        secure=case is not None and case.secure,
+    )
+    await world.begin()
+    return world

@@ -1,0 +1,93 @@
+"""The fault table: each fault at each place where it can strike.
+
+With --faults all of it runs, and is printed; without, each fault strikes at one place
+of each kind: a dialog, a request to plex.tv and one to the server.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+import pytest
+
+from custom_components.plex_account import client, config_flow
+from custom_components.plex_account.api import connections, http
+
+from .cases import CASES, ELSEWHERE, Case
+from .effects import Effect
+from .matrix import CELL, Cell
+from .places import PLACES, Place
+from .world import World, tracebacks
+
+KINDS_OF_PLACES = 3
+
+
+def cells(*, every: bool) -> list[tuple[Case, type[Place]]]:
+    """Return the cells of the table to test."""
+    step = len(PLACES) // KINDS_OF_PLACES
+    return [
+        (case, place)
+        for row, case in enumerate(CASES)
+        for column, place in enumerate(PLACES)
+        if every or column % step == row % step
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the cells of the table."""
+    chosen = cells(every=metafunc.config.getoption("--faults", default=False))
+    metafunc.parametrize(
+        ("case", "place_type"),
+        chosen,
+        ids=[f"{place.name}: {case.name}" for case, place in chosen],
+    )
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait before another attempt, or another look at a link code."""
+    monkeypatch.setattr(http, "BACKOFF", 0.001)
+    monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(config_flow, "LINK_POLL_MAX_INTERVAL", 0.01)
+
+
+@contextmanager
+def impatience(effect: Effect) -> Generator[None]:
+    """Where nothing answers, give up soon."""
+    with pytest.MonkeyPatch.context() as patch:
+        if effect is Effect.TIMEOUT:
+            patch.setattr(http, "TOTAL_TIMEOUT", 0.3)
+            patch.setattr(connections, "PROBE_TIMEOUT", 0.4)
+            patch.setattr(client, "SIGN_OUT_TIMEOUT", 0.2)
+        yield
+
+
+async def test_fault(
+    world: World,
+    case: Case,
+    place_type: type[Place],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """The right error is seen, nothing is forgotten, and all comes back by itself."""
+    record_property(CELL, Cell(case.name, place_type.name, seen=None))
+    place = place_type(world, caplog, monkeypatch)
+    await place.prepare()
+    registered, known = place.registered(), place.known()
+
+    with impatience(case.effect):
+        async with case.strike(world, place):
+            seen = await place.act()
+            record_property(CELL, Cell(case.name, place.name, seen))
+            assert seen == place.expected(case.effect)
+            place.check_while(seen)
+            assert place.registered() == registered
+            if seen:
+                assert place.known() == known
+
+    assert await place.again() is None
+    await world.settle()
+    place.check_after()
+    assert place.registered() == registered
+    assert not world.plex.requests.matching(path=ELSEWHERE)
+    assert not tracebacks(caplog)

@@ -1,0 +1,503 @@
+"""Tests of what happens in the middle of something else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from freezegun.api import TickingDateTimeFactory
+import pytest
+from pytest_homeassistant_custom_component.common import async_fire_time_changed
+
+from custom_components.plex_account import config_flow, coordinator
+from custom_components.plex_account.api import http
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.components.image import async_get_image
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.const import ATTR_ENTITY_ID, STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from tests import state_of
+from tests.const import PASSWORD
+from tests.plex_emulator import Fault, error
+
+from .cases import ODD_NAME, reshaped
+from .midway import After, Before, Hold, Nth, Restart
+from .places import AVATAR, CONNECTIVITY, PLEX_PASS, key, until
+from .world import World, tracebacks
+
+PATIENCE = 10
+RENEW = "button.attic_renew_transient_token"
+# How many requests there are in a life, and some that there can be more.
+TO_ATTIC = 12
+TO_PLEX_TV = 7
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait before another attempt, or another look at a link code."""
+    monkeypatch.setattr(http, "BACKOFF", 0.02)
+    monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
+
+
+async def live(world: World) -> list[str]:
+    """Do all that sends requests, and return the errors that are seen."""
+    errors: list[str | None] = []
+    await world.set_up()
+    entries = world.hass.config_entries
+    if not entries.async_loaded_entries(DOMAIN):
+        (entry,) = entries.async_entries(DOMAIN)
+        assert entry.error_reason_translation_key
+        return [entry.error_reason_translation_key]
+    await world.server.async_refresh()
+    for doing in (
+        world.call("get_transient_token"),
+        world.call("get_transient_token", refresh=True),
+        world.look_up(),
+        press(world),
+        world.call("get_user_details", refresh=True),
+        world.look_up(refresh=True),
+    ):
+        errors.append(await key(doing))
+        await world.settle()
+    return [error for error in errors if error]
+
+
+async def press(world: World) -> None:
+    """Press the button that renews the token."""
+    await world.hass.services.async_call(
+        "button", "press", {ATTR_ENTITY_ID: RENEW}, blocking=True
+    )
+
+
+async def check_well(world: World) -> None:
+    """Check that everything works."""
+    assert world.account.last_update_success
+    assert state_of(world.hass, PLEX_PASS) == STATE_ON
+    assert state_of(world.hass, CONNECTIVITY) == STATE_ON
+    answer = await world.look_up()
+    assert answer["preferred_uri"]
+    token = await world.call("get_transient_token", device_id=world.device_id)
+    assert token["token"] in [good.text for good in world.attic.transient_tokens]
+
+
+async def test_how_many_requests(world: World) -> None:
+    """There are no more requests than those at which things go wrong below."""
+    assert await live(world) == []
+    assert len(world.plex.requests.matching(host="Attic")) <= TO_ATTIC
+    assert len(world.plex.requests.matching(host="plex.tv")) <= TO_PLEX_TV
+    await check_well(world)
+
+
+@pytest.mark.parametrize("number", range(TO_ATTIC))
+async def test_server_restarts(
+    world: World, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    """Whichever request a server restarts at, at the next look all is well again."""
+    restart = Restart(world.attic)
+    world.plex.faults.add(Nth(number, restart), host="Attic")
+    await live(world)
+    if restart.restart:
+        await restart.restart
+    await world.server.async_refresh()
+    await check_well(world)
+    assert not tracebacks(caplog)
+
+
+@pytest.mark.parametrize("when", [Before, After])
+@pytest.mark.parametrize("number", range(TO_ATTIC))
+async def test_server_restarts_unnoticed(
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    when: Callable[[Callable[[], object]], Fault],
+) -> None:
+    """A token that dies between two requests is replaced, and nobody sees that."""
+    world.plex.faults.add(Nth(number, when(world.attic._transient.clear)), host="Attic")
+    assert await live(world) == []
+    await world.server.async_refresh()
+    await check_well(world)
+    assert not tracebacks(caplog)
+
+
+@pytest.mark.parametrize("when", [Before, After])
+@pytest.mark.parametrize("number", range(TO_ATTIC))
+async def test_server_token_revoked(
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    when: Callable[[Callable[[], object]], Fault],
+) -> None:
+    """A server's new token comes from plex.tv, without anybody being asked."""
+    revoke = when(lambda: world.attic.revoke(world.ada))
+    world.plex.faults.add(Nth(number, revoke), host="Attic")
+    await live(world)
+    for _ in range(2):
+        await world.server.async_refresh()
+        await world.settle()
+    await check_well(world)
+    assert not world.hass.config_entries.flow.async_progress()
+    assert not tracebacks(caplog)
+
+
+@pytest.mark.parametrize("when", [Before, After])
+@pytest.mark.parametrize("number", range(TO_PLEX_TV))
+async def test_account_token_revoked(
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    number: int,
+    when: Callable[[Callable[[], object]], Fault],
+) -> None:
+    """Whenever the account is signed out, the user is asked once, and all is back."""
+    hass = world.hass
+    revoke = when(lambda: world.plex.sign_out_everywhere(world.ada))
+    rule = world.plex.faults.add(Nth(number, revoke), host="plex.tv")
+    await live(world)
+    world.plex.faults.remove(rule)
+    world.plex.sign_out_everywhere(world.ada)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    if entry.state is ConfigEntryState.LOADED:
+        await world.account.async_refresh()
+        await world.account.async_refresh()
+    await world.settle()
+    registered = world.registered()
+
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    configure = hass.config_entries.flow.async_configure
+    await configure(flow["flow_id"], {"next_step_id": "password"})
+    result = await configure(flow["flow_id"], {"username": "ada", "password": PASSWORD})
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "reauth_successful"
+    await world.settle()
+    await check_well(world)
+    assert not hass.config_entries.flow.async_progress()
+    if entry.state is ConfigEntryState.LOADED:
+        assert registered.ids <= world.registered().ids
+    assert not tracebacks(caplog)
+
+
+# What the user does meanwhile
+
+
+type Doing = Callable[[World], Awaitable[object]]
+
+DOINGS: dict[str, Doing] = {
+    "/api/v2/user": lambda world: world.account.async_refresh(),
+    "/api/v2/resources": lambda world: world.account.async_refresh(),
+    "/api/v2/ping": lambda world: world.account.async_refresh(),
+    "/identity": lambda world: world.call("get_transient_token", refresh=True),
+    "/security/token": lambda world: world.call("get_transient_token", refresh=True),
+    "/": lambda world: world.server.async_refresh(),
+    "/security/resources": lambda world: world.look_up(),
+    "/users/*/avatar": lambda world: async_get_image(world.hass, AVATAR),
+}
+
+
+async def start(
+    world: World, path: str, *, answered: bool = False
+) -> tuple[Hold, asyncio.Task[str | None]]:
+    """Start what sends a request, and wait for that."""
+    hold = Hold(answered)
+    world.plex.faults.add(hold, path=path, times=1)
+    doing = asyncio.create_task(key(DOINGS[path](world)))
+    async with asyncio.timeout(PATIENCE):
+        await hold.arrived.wait()
+    return hold, doing
+
+
+async def end(hold: Hold, *tasks: asyncio.Task[Any]) -> None:
+    """Let what was started come to its end."""
+    await asyncio.sleep(0.01)
+    hold.released.set()
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.gather(*tasks)
+
+
+@pytest.fixture
+def ping_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each refresh extend the life of the token."""
+    monkeypatch.setattr(coordinator, "PING_INTERVAL", timedelta())
+
+
+@pytest.mark.parametrize("path", DOINGS)
+@pytest.mark.usefixtures("ping_each_time")
+async def test_unload(
+    world: World, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """An account that is unloaded leaves Plex alone, and can be loaded again."""
+    hass = world.hass
+    await world.set_up()
+    registered = world.registered()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    hold, doing = await start(world, path)
+    unload = asyncio.create_task(hass.config_entries.async_unload(entry.entry_id))
+    await end(hold, doing, unload)
+    await world.settle()
+    assert entry.state is ConfigEntryState.NOT_LOADED
+    before = len(world.plex.requests)
+    async_fire_time_changed(hass, fire_all=True)
+    await world.settle()
+    assert len(world.plex.requests) == before
+    assert world.registered() == registered
+
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await world.settle()
+    await check_well(world)
+    assert world.registered() == registered
+    assert not tracebacks(caplog)
+
+
+@pytest.mark.parametrize("path", DOINGS)
+@pytest.mark.usefixtures("ping_each_time")
+async def test_reload(
+    world: World, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """An account that is loaded again works as before."""
+    hass = world.hass
+    await world.set_up()
+    registered = world.registered()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    hold, doing = await start(world, path)
+    reload = asyncio.create_task(hass.config_entries.async_reload(entry.entry_id))
+    await end(hold, doing, reload)
+    await world.settle()
+    assert entry.state is ConfigEntryState.LOADED
+    await check_well(world)
+    assert world.registered() == registered
+    assert not tracebacks(caplog)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("path", DOINGS)
+@pytest.mark.usefixtures("ping_each_time")
+async def test_remove(
+    world: World, caplog: pytest.LogCaptureFixture, path: str, answered: bool
+) -> None:
+    """An account that is removed leaves nothing, here and at plex.tv."""
+    hass = world.hass
+    await world.set_up()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    hold, doing = await start(world, path, answered=answered)
+    remove = asyncio.create_task(hass.config_entries.async_remove(entry.entry_id))
+    await end(hold, doing, remove)
+    await world.settle()
+    assert not hass.config_entries.async_entries(DOMAIN)
+    assert not dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert not er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    assert not world.plex.tv.tokens
+    before = len(world.plex.requests)
+    async_fire_time_changed(hass, fire_all=True)
+    await world.settle()
+    assert len(world.plex.requests) == before
+    assert not tracebacks(caplog)
+
+
+@pytest.mark.parametrize("path", ["/api/v2/user", "/identity", "/security/token"])
+async def test_remove_while_set_up(
+    world: World, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """The same goes while it is set up."""
+    hass = world.hass
+    hold = Hold()
+    world.plex.faults.add(hold, path=path, times=1)
+    entry = world.new_entry()
+    entry.add_to_hass(hass)
+    set_up = hass.async_create_task(hass.config_entries.async_setup(entry.entry_id))
+    async with asyncio.timeout(PATIENCE):
+        await hold.arrived.wait()
+    remove = hass.async_create_task(hass.config_entries.async_remove(entry.entry_id))
+    await end(hold, set_up, remove)
+    await world.settle()
+    assert not hass.config_entries.async_entries(DOMAIN)
+    assert not dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert not world.plex.tv.tokens
+    assert not tracebacks(caplog)
+
+
+async def test_remove_while_signing_in_again(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who removes the account is no longer asked to sign in, and nothing is polled."""
+    hass = world.hass
+    await world.set_up()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    world.plex.sign_out_everywhere(world.ada)
+    await world.account.async_refresh()
+    await hass.async_block_till_done()
+    (flow,) = hass.config_entries.flow.async_progress()
+    configure = hass.config_entries.flow.async_configure
+    await configure(flow["flow_id"], {"next_step_id": "link"})
+    result = await configure(flow["flow_id"], {})
+    assert result["step_id"] == "link_wait"
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not hass.config_entries.flow.async_progress()
+    await asyncio.sleep(0)
+    before = len(world.plex.requests)
+    await asyncio.sleep(0.05)
+    assert len(world.plex.requests) == before
+    assert not tracebacks(caplog)
+
+
+# What Plex says
+
+
+async def test_wait_is_longer_than_the_code_lives(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long plex.tv asks us to wait, a code that expires is replaced."""
+    hass = world.hass
+    flow = hass.config_entries.flow
+    result = await flow.async_init(DOMAIN, context={"source": "user"})
+    await flow.async_configure(result["flow_id"], {"next_step_id": "link"})
+    fault = error(429, code=1003, headers={"Retry-After": "86400"})
+    world.plex.faults.add(fault, path="/api/v2/pins/*", method="GET")
+    pin_fault = reshaped(lambda pin: pin | {"expiresIn": 1})
+    world.plex.faults.add(pin_fault, path="/api/v2/pins", method="POST")
+    result = await flow.async_configure(
+        result["flow_id"], {"advanced": {"server_url": world.tv_url}}
+    )
+    assert result["step_id"] == "link_wait"
+    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "link_done")
+    result = await flow.async_configure(result["flow_id"])
+    assert result["step_id"] == "link_expired"
+
+
+@pytest.mark.parametrize("owned", [True, False])
+async def test_500_servers(
+    world: World, caplog: pytest.LogCaptureFixture, owned: bool
+) -> None:
+    """Five hundred servers that are down do not keep the one that is up."""
+    address = f"http://127.0.0.1:{world.plex.refusing_port}"
+
+    def multiply(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        connection = data[0]["connections"][0] | {"uri": address}
+        return data + [
+            data[0]
+            | {
+                "name": f"Server {number}",
+                "clientIdentifier": f"{number:040x}",
+                "owned": owned,
+                "publicAddressMatches": True,
+                "connections": [connection] * 6,
+            }
+            for number in range(499)
+        ]
+
+    rule = world.plex.faults.add(reshaped(multiply), path="/api/v2/resources")
+    hass = world.hass
+    await world.set_up()
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert len(world.account.servers) == (500 if owned else 1)
+    sources = await world.call("get_sources")
+    assert len(sources["sources"]) == 500
+    await check_well(world)
+
+    world.plex.faults.remove(rule)
+    await world.account.async_refresh()
+    await world.settle()
+    await check_well(world)
+    registry = dr.async_get(hass)
+    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
+    assert {device.name for device in devices} == {"ada", "Attic"}
+    assert not tracebacks(caplog)
+
+
+RESOURCE_FIELDS = [
+    *("name", "product", "productVersion", "platform", "platformVersion", "device"),
+    *("clientIdentifier", "createdAt", "lastSeenAt", "provides", "publicAddress"),
+    *("synced", "relay", "presence", "httpsRequired", "publicAddressMatches"),
+    *("dnsRebindingProtection", "natLoopbackSupported", "connections", "accessToken"),
+    *("owned", "home", "ownerId", "sourceTitle"),
+]
+
+
+def with_field(name: str, value: object, data: list[dict[str, Any]]) -> object:
+    """Put a value into a field of the first server."""
+    return [data[0] | {name: value}]
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "", 7])
+async def test_any_field_of_a_server(world: World, value: object) -> None:
+    """Whatever a field holds, the server is not forgotten, and comes back."""
+    await world.set_up()
+    registered = world.registered()
+    for name in RESOURCE_FIELDS:
+        if name == "provides" and value == "":
+            # A device that offers nothing is no server.
+            continue
+        fault = reshaped(partial(with_field, name, value))
+        rule = world.plex.faults.add(fault, path="/api/v2/resources")
+        await world.account.async_refresh()
+        await world.settle()
+        assert (name, world.registered()) == (name, registered)
+        assert state_of(world.hass, CONNECTIVITY) == STATE_ON
+        world.plex.faults.remove(rule)
+    await world.account.async_refresh()
+    await world.settle()
+    await check_well(world)
+    assert world.registered() == registered
+
+
+async def test_odd_names(world: World, hass: HomeAssistant) -> None:
+    """Names are shown as they are, whatever they are made of."""
+    hass.config.location_name = f"{ODD_NAME}\r\nX-Plex-Token: x"
+    world.ada.user.title = world.ada.user.username = ODD_NAME
+    world.attic.name = ODD_NAME
+    flow = hass.config_entries.flow
+    result = await flow.async_init(DOMAIN, context={"source": "user"})
+    await flow.async_configure(result["flow_id"], {"next_step_id": "password"})
+    result = await flow.async_configure(
+        result["flow_id"],
+        {
+            "username": ODD_NAME,
+            "password": PASSWORD,
+            "advanced": {"server_url": world.tv_url},
+        },
+    )
+    await world.settle()
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == ODD_NAME
+    registry = dr.async_get(hass)
+    entry_id = result["result"].entry_id
+    devices = dr.async_entries_for_config_entry(registry, entry_id)
+    assert [device.name for device in devices] == [ODD_NAME] * 2
+    response = await world.look_up()
+    assert response["answered_by"]["name"] == ODD_NAME
+    response = await world.call("get_user_details")
+    assert response["title"] == ODD_NAME
+    await world.attic.stop()
+    seen = await key(world.call("get_transient_token", refresh=True))
+    assert seen == "server_unreachable"
+
+
+# What the clock says
+
+
+@pytest.mark.parametrize("hours", [-24 * 3650, -49, -6, -1, 1, 6, 45, 49, 24 * 3650])
+async def test_clock_steps(
+    freezer: TickingDateTimeFactory,
+    world: World,
+    caplog: pytest.LogCaptureFixture,
+    hours: int,
+) -> None:
+    """A clock that is set costs a few requests, no more."""
+    await world.set_up()
+    registered = world.registered()
+    freezer.tick(timedelta(hours=hours))
+    world.plex.requests.clear()
+    await check_well(world)
+    for _ in range(2):
+        await world.account.async_refresh()
+        await world.server.async_refresh()
+        await world.settle()
+        await check_well(world)
+    assert world.registered() == registered
+    # A token from the future, or one that is old, is replaced, but only once.
+    renewals = len(world.plex.requests.matching(path="/security/token"))
+    assert renewals == (0 if 0 < hours < 44 else 1)
+    pings = len(world.plex.requests.matching(path="/api/v2/ping"))
+    assert pings == (0 if 0 < hours < 24 else 1)
+    assert not tracebacks(caplog)

@@ -1,0 +1,73 @@
+"""Many look-ups at once, while things go wrong: a few, or as many as are wanted.
+
+scripts/soak does 20,000.
+"""
+
+import logging
+
+import pytest
+
+from custom_components.plex_account.api import connections, http
+from homeassistant import block_async_io
+
+from .matrix import REPORT
+from .soak import RESTART_EVERY, Soak
+from .world import World
+
+LOOKUPS = 500
+# Milliseconds for which nothing may keep the event loop from going on.
+MAX_CALLBACK = 50
+# What may be more at the end: what some library keeps for the next time.
+MORE_OBJECTS = 2000
+MORE_MEGABYTES = 20
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Do not wait long for what does not come, and do not write a book about it."""
+    monkeypatch.setattr(http, "BACKOFF", 0.01)
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 2)
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 1)
+    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.CRITICAL, "custom_components.plex_account")
+
+
+@pytest.mark.usefixtures("disable_block_async_io")
+# asyncio forgets a connection that it has accepted just before its server is closed.
+@pytest.mark.filterwarnings(
+    "ignore:.*finalizing socket:pytest.PytestUnraisableExceptionWarning",
+)
+@pytest.mark.timeout(3600)
+async def test_soak(
+    world: World,
+    request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every call comes to an end that is understood, and nothing is left behind."""
+    wanted = request.config.getoption("--lookups", default=None)
+    soak = Soak(world, wanted or LOOKUPS)
+    # All that Home Assistant looks for, not just what it looks for in tests.
+    monkeypatch.setattr(block_async_io, "_IN_TESTS", False)
+    block_async_io.enable()
+
+    figures = await soak.run()
+    if wanted:
+        request.config.stash[REPORT] = str(figures)
+
+    assert figures.answers + figures.errors.total() == figures.lookups
+    # All who wait for a server together fail together, which luck decides.
+    assert figures.answers > figures.lookups / 2
+    assert figures.faults > figures.requests * 0.03
+    assert figures.restarts >= figures.lookups // RESTART_EVERY
+    assert figures.restarts >= 4
+    assert figures.before
+    assert figures.after
+    assert figures.after.tasks <= figures.before.tasks
+    assert figures.after.sockets <= figures.before.sockets
+    assert figures.after.objects < figures.before.objects + MORE_OBJECTS
+    assert figures.after.megabytes < figures.before.megabytes + MORE_MEGABYTES
+    assert figures.stopwatch.callback < MAX_CALLBACK, figures.stopwatch.culprit
+    assert "blocking call" not in caplog.text
+    await world.server.async_refresh()
+    assert world.server.reachable
