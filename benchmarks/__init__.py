@@ -1,0 +1,1 @@
+"""How fast the client and the integration are, beside their peers."""

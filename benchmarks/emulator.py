@@ -1,0 +1,184 @@
+"""An emulated Plex in a process of its own, with as many servers as wanted."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+import gc
+import json
+import socket
+import ssl
+import sys
+from typing import Any
+
+import trustme
+
+from tests.plex_emulator import Account, Connection, MediaServer, PlexEmulator
+
+from .measuring import Target
+from .process import Child
+from .serving import serve_async
+
+USERNAME = "ada"
+PASSWORD = "password-ada-countess"
+# Of the client that is signed in from the start.
+CLIENT_IDENTIFIER = "1f0c1c2e-8f5f-4b3e-9d0c-5f1b4a1f7a10"
+LOOPBACK = "127.0.0.1"
+# More connections than that are not let in, so a black hole stays one.
+HOLE_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """An account and its servers, as those who measure need to know them.
+
+    `target` is about the first server. `certificates` are the authorities to trust.
+    """
+
+    child: Child
+    url: str
+    uuid: str
+    token: str
+    servers: list[str]
+    target: Target | None
+    certificates: str
+
+    @property
+    def first(self) -> Target:
+        """The first server, which must be there."""
+        assert self.target
+        return self.target
+
+    async def set_latency(self, seconds: float) -> None:
+        """Let every answer take so much longer."""
+        await self.child("set_latency", seconds=seconds)
+
+    async def count_requests(self) -> Counter[tuple[str, str]]:
+        """Return how often each host was asked for each path since the last time."""
+        rows = await self.child("count_requests")
+        return Counter({(host, path): count for host, path, count in rows})
+
+
+@asynccontextmanager
+async def emulated(
+    *, servers: int = 1, holes: int = 0, tls: bool = False
+) -> AsyncGenerator[World]:
+    """Start a world in which each server has so many addresses that never answer.
+
+    The one that works is local; with `tls` it is reached by HTTPS.
+    """
+    options = json.dumps({"servers": servers, "holes": holes, "tls": tls})
+    async with Child.module("emulator", options) as child:
+        told = await child("describe")
+        if told["target"]:
+            told["target"] = Target(**told["target"])
+        yield World(child=child, **told)
+
+
+class _Emulation:
+    """What the parent may ask of the process."""
+
+    def __init__(self, plex: PlexEmulator, stack: ExitStack) -> None:
+        self._plex = plex
+        self._stack = stack
+        self._authority = trustme.CA()
+        self._holes: list[int] = []
+        self._account: Account
+
+    async def build(self, servers: int, holes: int, *, tls: bool) -> None:
+        """Make the account and its servers."""
+        plex = self._plex
+        self._account = plex.add_account(USERNAME, password=PASSWORD, plex_pass=True)
+        for _ in range(holes):
+            hole = self._stack.enter_context(
+                socket.create_server((LOOPBACK, 0), backlog=HOLE_BACKLOG)
+            )
+            self._holes.append(hole.getsockname()[1])
+        for number in range(servers):
+            server = await plex.add_server(f"Server {number}", owner=self._account)
+            url = await self._add_tls(server) if tls else server.url
+            server.listing.connections = self._connections(url)
+
+    async def describe(self) -> object:
+        """Tell what there is."""
+        plex, account = self._plex, self._account
+        target: dict[str, Any] | None = None
+        if plex.servers:
+            server = plex.servers[0]
+            target = {
+                "url": plex.url,
+                "username": USERNAME,
+                "password": PASSWORD,
+                "uuid": account.user.uuid,
+                "server_url": server.url,
+                "server_token": server.access_token(account),
+                "machine_identifier": server.machine_identifier,
+                "connections": len(server.listing.connections),
+            }
+        return {
+            "url": plex.url,
+            "uuid": account.user.uuid,
+            "token": plex.tv.issue(account, CLIENT_IDENTIFIER).text,
+            "servers": [server.name for server in plex.servers],
+            "target": target,
+            "certificates": self._authority.cert_pem.bytes().decode(),
+        }
+
+    async def set_latency(self, seconds: float) -> None:
+        """Let every host be that far away."""
+        for host in (self._plex.tv, *self._plex.servers):
+            host.latency = seconds
+
+    async def count_requests(self) -> object:
+        """Tell what was asked since the last time."""
+        counts = Counter(
+            (request.host, request.path) for request in self._plex.requests
+        )
+        self._plex.requests.clear()
+        gc.collect()
+        return [[*key, count] for key, count in counts.items()]
+
+    async def _add_tls(self, server: MediaServer) -> str:
+        """Let a server answer by HTTPS as well."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(LOOPBACK).configure_cert(context)
+        listener = server.add_listener(ssl_context=context)
+        await listener.start()
+        return listener.url
+
+    def _connections(self, url: str) -> list[Connection]:
+        """Return the address that works, one that refuses, and the black holes.
+
+        No names, as nobody is to be asked for their addresses.
+        """
+        return [
+            *(
+                Connection.at(f"https://{LOOPBACK}:{port}", local=number % 2 == 0)
+                for number, port in enumerate(self._holes)
+            ),
+            Connection.at(url),
+            Connection.at(
+                f"https://{LOOPBACK}:{self._plex.refusing_port}", local=False
+            ),
+        ]
+
+
+async def _main() -> None:
+    with ExitStack() as stack:
+        async with PlexEmulator() as plex:
+            emulation = _Emulation(plex, stack)
+            await emulation.build(**json.loads(sys.argv[1]))
+            gc.collect()
+            gc.freeze()
+            await serve_async(
+                {
+                    "describe": emulation.describe,
+                    "set_latency": emulation.set_latency,
+                    "count_requests": emulation.count_requests,
+                }
+            )
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())

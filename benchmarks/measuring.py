@@ -1,0 +1,131 @@
+"""How to time calls, and how to refuse to time what does not work.
+
+Needs nothing but Python, as peers run where nothing of ours is installed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+import gc
+from statistics import median
+import time
+
+# Calls before anything is measured.
+WARM_UP = 30
+
+
+class WrongAnswerError(Exception):
+    """What came back is not what was asked for."""
+
+
+def verify(*, right: bool) -> None:
+    """Refuse to measure what does not work."""
+    if not right:
+        raise WrongAnswerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Whom to ask for what, and what is to come back."""
+
+    url: str
+    username: str
+    password: str
+    uuid: str
+    server_url: str
+    server_token: str
+    machine_identifier: str
+    connections: int
+
+    @property
+    def source(self) -> str:
+        """What the server is called in a look-up."""
+        return f"server://{self.machine_identifier}"
+
+
+def time_rows(operations: Sequence[Callable[[], None]], count: int) -> list[float]:
+    """Return the seconds that all operations in a row took, each time."""
+    seconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        for operation in operations:
+            operation()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+async def time_rows_async(
+    operations: Sequence[Callable[[], Awaitable[None]]], count: int
+) -> list[float]:
+    """Do the same in an event loop."""
+    seconds = []
+    for _ in range(count):
+        start = time.perf_counter()
+        for operation in operations:
+            await operation()
+        seconds.append(time.perf_counter() - start)
+    return seconds
+
+
+def calls_per_second(
+    operation: Callable[[], None], concurrency: int, duration: float
+) -> float:
+    """Return how often threads can call an operation in a second."""
+    start = time.perf_counter()
+
+    def work() -> int:
+        calls = 0
+        while time.perf_counter() - start < duration:
+            operation()
+            calls += 1
+        return calls
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        workers = [pool.submit(work) for _ in range(concurrency)]
+        calls = sum(worker.result() for worker in workers)
+    return calls / (time.perf_counter() - start)
+
+
+async def calls_per_second_async(
+    operation: Callable[[], Awaitable[None]], concurrency: int, duration: float
+) -> float:
+    """Return how often tasks can call an operation in a second."""
+    start = time.perf_counter()
+
+    async def work() -> int:
+        calls = 0
+        while time.perf_counter() - start < duration:
+            await operation()
+            calls += 1
+        return calls
+
+    async with asyncio.TaskGroup() as group:
+        workers = [group.create_task(work()) for _ in range(concurrency)]
+    calls = sum(worker.result() for worker in workers)
+    return calls / (time.perf_counter() - start)
+
+
+async def compare(
+    operations: Sequence[Callable[[], Awaitable[None]]], rounds: int, calls: int
+) -> list[list[float]]:
+    """Return the median seconds of each operation in each round.
+
+    They take turns in an order that changes, so that whatever else the machine does
+    meets all of them.
+    """
+    medians = []
+    for operation in operations:
+        for _ in range(WARM_UP):
+            await operation()
+    for _ in range(rounds):
+        gc.collect()
+        seconds: list[list[float]] = [[] for _ in operations]
+        for call in range(calls):
+            for offset in range(len(operations)):
+                index = (call + offset) % len(operations)
+                start = time.perf_counter()
+                await operations[index]()
+                seconds[index].append(time.perf_counter() - start)
+        medians.append([median(taken) for taken in seconds])
+    return medians

@@ -1,0 +1,31 @@
+"""What the integration adds to a Home Assistant that is up: time and memory.
+
+Each round is a process of its own. `import_ms` is the integration's own modules, when
+the parts of Home Assistant they need are there; `setup_ms` is all from the first import
+of such a module to the entities of an account with one server. Memory is what Python
+has allocated while no connection is open, with ten servers and with a hundred more.
+"""
+
+from benchmarks.figures import Report, at_most
+from benchmarks.process import Child
+
+ROUNDS = 5
+FEW, MANY = 10, 110
+
+
+async def run(report: Report) -> None:
+    """Start as many Home Assistants as there are rounds."""
+    imports, set_ups = [], []
+    for _ in range(ROUNDS):
+        async with Child.module("parts.newly_started") as child:
+            imports.append(await child("time_import"))
+        async with Child.module("parts.newly_started") as child:
+            set_ups.append(await child("time_set_up"))
+    report.add("weight.import_ms", imports, unit="ms", goal=at_most(30))
+    sizes = {}
+    for servers in (FEW, MANY):
+        async with Child.module("parts.newly_started") as child:
+            sizes[servers] = await child("weigh", servers=servers)
+    per_server = (sizes[MANY] - sizes[FEW]) / (MANY - FEW) / 1000
+    report.add("weight.kb_per_server", [per_server], unit="kB", goal=at_most(50))
+    report.add("weight.setup_ms", set_ups, unit="ms")
