@@ -14,8 +14,9 @@ from benchmarks.operations import Floor
 ROUNDS = 10
 CALLS = 250
 CONCURRENCY = 32
-# Seconds.
-DURATION = 1.0
+# Seconds: short, so that both meet the same machine.
+DURATION = 0.3
+RATE_ROUNDS = 25
 
 
 async def run(report: Report) -> None:
@@ -55,11 +56,13 @@ async def run(report: Report) -> None:
         report.add("action_us.floor", [1e6 * low for _, low in medians])
         report.add("action.p50", [own / low for own, low in medians], goal=at_most(1.5))
         ratios = []
-        for _ in range(ROUNDS):
+        for number in range(RATE_ROUNDS + 1):
             await world.count_requests()
             own, low = [
                 await calls_per_second_async(operation, CONCURRENCY, DURATION)
                 for operation in (act, floor)
             ]
-            ratios.append(own / low)
+            # The first round makes connections.
+            if number:
+                ratios.append(own / low)
         report.add("action.throughput_32", ratios, goal=at_least(0.75))
