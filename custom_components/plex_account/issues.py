@@ -1,6 +1,7 @@
 """Repair issues: what only the user can mend, each gone as soon as it is."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from awesomeversion import AwesomeVersion, AwesomeVersionException
@@ -18,14 +19,19 @@ LEARN_MORE_URL: Final = "https://github.com/plex-account/plex_account#troublesho
 MIN_VERSION: Final = AwesomeVersion("1.15.4")
 
 
-def _is_too_old(server: PlexServerCoordinator) -> bool:
-    """Return if the server can't look sources up."""
-    # Such as 1.43.4.10903-e5521bd8c: the last part is the build, and no number.
-    version = (server.version or "").partition("-")[0]
+@lru_cache
+def _is_old(version: str) -> bool:
+    """Return if a version can't look sources up."""
     try:
-        return AwesomeVersion(version) < MIN_VERSION
+        # Such as 1.43.4.10903-e5521bd8c: the last part is the build, and no number.
+        return AwesomeVersion(version.partition("-")[0]) < MIN_VERSION
     except AwesomeVersionException:
         return False
+
+
+def _is_too_old(server: PlexServerCoordinator) -> bool:
+    """Return if the server can't look sources up."""
+    return _is_old(server.version or "")
 
 
 def _is_unclaimed(server: PlexServerCoordinator) -> bool:

@@ -97,9 +97,7 @@ def _only_server(account: PlexAccountCoordinator) -> PlexServerCoordinator:
             raise ServiceValidationError(**translation("no_server", account=title))
         case servers:
             raise ServiceValidationError(
-                **translation(
-                    "server_required", account=title, count=str(len(servers))
-                )
+                **translation("server_required", account=title, count=str(len(servers)))
             )
 
 

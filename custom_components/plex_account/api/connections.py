@@ -221,7 +221,9 @@ class _Prober:
         try:
             server = await client.get_identity()
         except PlexError as err:
-            return err
+            # Kept with the outcome, where these would keep all of the request alive.
+            err.__cause__ = err.__context__ = None
+            return err.with_traceback(None)
         if server.machine_identifier != self.machine_identifier:
             return PlexResponseError("Another server answers")
         return Reply(connection=connection, server=server, latency=loop.time() - start)

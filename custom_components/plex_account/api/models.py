@@ -440,16 +440,21 @@ def _integer(data: dict[str, Json], key: str) -> int | None:
 
 def _flag(data: dict[str, Json], key: str) -> bool | None:
     """Return a boolean, which in XML is "1" or "0"."""
-    match data.get(key):
-        case True | 1 | "1" | "true":
+    value = data.get(key)
+    if value is None or isinstance(value, bool):
+        return value
+    match value:
+        case 1 | "1" | "true":
             return True
-        case False | 0 | "0" | "false":
+        case 0 | "0" | "false":
             return False
     return None
 
 
 def _time(data: dict[str, Json], key: str) -> datetime | None:
     """Return a time, which Plex writes in seconds or in one of two texts."""
+    if data.get(key) is None:
+        return None
     try:
         if (seconds := _integer(data, key)) is not None:
             return datetime.fromtimestamp(seconds, UTC)
