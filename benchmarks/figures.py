@@ -115,7 +115,7 @@ class Report:
 def _tell(name: str, figure: Figure) -> None:
     """Print a row of the table."""
     if figure.value is None:
-        print(f"  {name:42} {'-':>9}  {figure.reason}", flush=True)
+        print(f"  {name:54} {'-':>9}  {figure.reason}", flush=True)
         return
     assert figure.low is not None
     assert figure.high is not None
@@ -125,7 +125,7 @@ def _tell(name: str, figure: Figure) -> None:
         verdict = "met" if figure.goal.met_by(figure.value) else "MISSED"
         goal = f"goal {figure.goal}: {verdict}"
     value = f"{_short(figure.value)} {figure.unit}"
-    print(f"  {name:42} {value:>13}  {spread:>19}  {goal}".rstrip(), flush=True)
+    print(f"  {name:54} {value:>13}  {spread:>19}  {goal}".rstrip(), flush=True)
 
 
 def _short(value: float) -> str:

@@ -68,10 +68,14 @@ async def time_rows_async(
     return seconds
 
 
-def calls_per_second(
+def call_rate(
     operation: Callable[[], None], concurrency: int, duration: float
-) -> float:
-    """Return how often threads can call an operation in a second."""
+) -> list[float]:
+    """Let threads call an operation as often as they can.
+
+    Return the calls per second, and the microseconds of this process's CPU time each.
+    """
+    cpu = time.process_time()
     start = time.perf_counter()
 
     def work() -> int:
@@ -84,13 +88,15 @@ def calls_per_second(
     with ThreadPoolExecutor(concurrency) as pool:
         workers = [pool.submit(work) for _ in range(concurrency)]
         calls = sum(worker.result() for worker in workers)
-    return calls / (time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return [calls / seconds, 1e6 * (time.process_time() - cpu) / calls]
 
 
-async def calls_per_second_async(
+async def call_rate_async(
     operation: Callable[[], Awaitable[None]], concurrency: int, duration: float
-) -> float:
-    """Return how often tasks can call an operation in a second."""
+) -> list[float]:
+    """Do the same with tasks of an event loop."""
+    cpu = time.process_time()
     start = time.perf_counter()
 
     async def work() -> int:
@@ -103,7 +109,8 @@ async def calls_per_second_async(
     async with asyncio.TaskGroup() as group:
         workers = [group.create_task(work()) for _ in range(concurrency)]
     calls = sum(worker.result() for worker in workers)
-    return calls / (time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return [calls / seconds, 1e6 * (time.process_time() - cpu) / calls]
 
 
 async def compare(

@@ -40,7 +40,7 @@ async def run(report: Report) -> None:
                 goal=at_most(LIMIT),
             )
     async with home_assistant() as hass, emulated(servers=SERVERS) as world:
-        await measure_set_up(report, hass, world)
+        await measure_set_up(report, hass, world, prefix="connections.")
 
 
 async def _settle(world: World, protocol: str) -> list[float]:

@@ -50,14 +50,16 @@ async def run(report: Report) -> None:
 
 
 async def measure_set_up(
-    report: Report, hass: HomeAssistant, world: World
+    report: Report, hass: HomeAssistant, world: World, *, prefix: str = ""
 ) -> list[float]:
     """Add the round trips that setting up takes, and return its seconds."""
     servers = len(world.servers)
     taken = await _set_up(hass, world)
-    report.add(f"setup_network.{servers}", [network / LATENCY for network, _ in taken])
     report.add(
-        f"setup_rounds.{servers}",
+        f"{prefix}setup_network.{servers}", [network / LATENCY for network, _ in taken]
+    )
+    report.add(
+        f"{prefix}setup_rounds.{servers}",
         [seconds / LATENCY for _, seconds in taken],
         goal=at_most(GOALS[servers]),
     )

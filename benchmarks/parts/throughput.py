@@ -2,7 +2,8 @@
 
 python-plexapi cannot look sources up: its figure, and `ours_transient_token` that it is
 compared with, are transient tokens a second. The figure of plex-api-client is the
-better one of its two ways. That of plexjs is 0.43.0's; `plexjs_0_39_0` asks as well,
+better one of its two ways. `throughput_cpu_us` is the CPU time of a call, which other
+programs disturb less. That of plexjs is 0.43.0's; `plexjs_0_39_0` asks as well,
 but does not return what was answered.
 """
 
@@ -13,7 +14,7 @@ from aiohttp import ClientSession
 
 from benchmarks.emulator import emulated
 from benchmarks.figures import Report, at_least
-from benchmarks.measuring import calls_per_second_async
+from benchmarks.measuring import call_rate_async
 from benchmarks.operations import Floor, Operation, Ours
 from benchmarks.peers import start
 from benchmarks.process import Child
@@ -29,15 +30,15 @@ GOALS = (
     ("plex_api_client", "ours", 20),
 )
 
-type Measure = Callable[[int], Awaitable[float]]
+type Measure = Callable[[int], Awaitable[list[float]]]
 
 
 def _here(operation: Operation) -> Measure:
     """Return how to measure an operation of this process."""
-    return lambda level: calls_per_second_async(operation, level, DURATION)
+    return lambda level: call_rate_async(operation, level, DURATION)
 
 
-def _there(child: Child, action: str = "calls_per_second") -> Measure:
+def _there(child: Child, action: str = "call_rate") -> Measure:
     """Return how to measure a peer."""
     return lambda level: child(action, concurrency=level, duration=DURATION)
 
@@ -57,7 +58,7 @@ async def run(report: Report) -> None:
             "floor": _here(floor.get_source_connection_information),
             "plexapi": _there(plexapi),
             "plex_api_client_blocking": _there(client),
-            "plex_api_client_async": _there(client, "calls_per_second_async"),
+            "plex_api_client_async": _there(client, "call_rate_async"),
         }
         if start.has_node():
             for name, version in (("plexjs", "0.43.0"), ("plexjs_0_39_0", "0.39.0")):
@@ -65,14 +66,19 @@ async def run(report: Report) -> None:
                 measures[name] = _there(child)
         for level in LEVELS:
             rates: dict[str, list[float]] = {name: [] for name in measures}
+            cpu: dict[str, list[float]] = {name: [] for name in measures}
             for measure in measures.values():
                 # Makes connections.
                 await measure(level)
             for _ in range(ROUNDS):
                 for name, measure in measures.items():
-                    rates[name].append(await measure(level))
+                    rate, taken = await measure(level)
+                    rates[name].append(rate)
+                    cpu[name].append(taken)
                 await world.count_requests()
             _report_level(report, level, rates)
+            for name, times in cpu.items():
+                report.add(f"throughput_cpu_us.{level}.{name}", times, unit="us")
 
 
 def _report_level(report: Report, level: int, rates: dict[str, list[float]]) -> None:

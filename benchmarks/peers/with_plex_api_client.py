@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks.measuring import (
     Target,
-    calls_per_second,
-    calls_per_second_async,
+    call_rate,
+    call_rate_async,
     time_rows,
     time_rows_async,
     verify,
@@ -171,18 +171,18 @@ async def _main() -> None:
             count,
         )
 
-    async def per_second(concurrency: int, duration: float) -> float:
-        return calls_per_second(one.get_source, concurrency, duration)
+    async def rate(concurrency: int, duration: float) -> list[float]:
+        return call_rate(one.get_source, concurrency, duration)
 
-    async def per_second_async(concurrency: int, duration: float) -> float:
-        return await calls_per_second_async(other.get_source, concurrency, duration)
+    async def rate_async(concurrency: int, duration: float) -> list[float]:
+        return await call_rate_async(other.get_source, concurrency, duration)
 
     await serve_async(
         {
             "time_rows": rows,
             "time_rows_async": rows_async,
-            "calls_per_second": per_second,
-            "calls_per_second_async": per_second_async,
+            "call_rate": rate,
+            "call_rate_async": rate_async,
         }
     )
 

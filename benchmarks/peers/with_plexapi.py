@@ -10,7 +10,7 @@ import sys
 import time
 from typing import Any
 
-from benchmarks.measuring import Target, calls_per_second, time_rows, verify
+from benchmarks.measuring import Target, call_rate, time_rows, verify
 from benchmarks.serving import serve
 
 # None of them has types, and they are not there for those who check ours.
@@ -49,9 +49,9 @@ class _Peer:
         operations = (self._sign_in, self._get_user, self._get_transient_token)
         return time_rows(operations, count)
 
-    def calls_per_second(self, concurrency: int, duration: float) -> float:
+    def call_rate(self, concurrency: int, duration: float) -> list[float]:
         """Get transient tokens from many threads."""
-        return calls_per_second(self._get_transient_token, concurrency, duration)
+        return call_rate(self._get_transient_token, concurrency, duration)
 
     def connect(self, timeout: float | None, threads: int) -> float:
         """Return the seconds it takes to connect to all servers of the account."""
@@ -90,7 +90,7 @@ if __name__ == "__main__":
     serve(
         {
             "time_rows": peer.time_rows,
-            "calls_per_second": peer.calls_per_second,
+            "call_rate": peer.call_rate,
             "connect": peer.connect,
         }
     )

@@ -83,7 +83,8 @@ const actions = {
     }
     return seconds;
   },
-  async calls_per_second({ concurrency, duration }) {
+  async call_rate({ concurrency, duration }) {
+    const cpu = process.cpuUsage();
     const start = performance.now();
     const end = start + duration * 1000;
     let calls = 0;
@@ -94,7 +95,9 @@ const actions = {
       }
     }
     await Promise.all(Array.from({ length: concurrency }, work));
-    return (calls * 1000) / (performance.now() - start);
+    const seconds = (performance.now() - start) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    return [calls / seconds, (user + system) / calls];
   },
 };
 

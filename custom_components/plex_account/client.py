@@ -54,5 +54,5 @@ async def async_sign_out(client: PlexTvClient) -> None:
         LOGGER.warning(
             "Could not sign out of Plex (%s); Home Assistant may stay in the list of "
             "authorized devices of the Plex account until it is removed there",
-            err or "no answer in time",
+            str(err) or "no answer in time",
         )

@@ -232,7 +232,6 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             identifiers={(DOMAIN, user.uuid)},
             entry_type=dr.DeviceEntryType.SERVICE,
             manufacturer="Plex",
-            model="Plex account",
             name=self.config_entry.title,
             configuration_url="https://app.plex.tv/desktop/#!/settings/account",
         )
