@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 import json
@@ -10,6 +11,7 @@ import os
 from pathlib import Path
 import re
 import signal
+import socket
 import ssl
 import sys
 from typing import Any
@@ -1415,6 +1417,51 @@ async def test_redirect(plex: PlexEmulator, client: Client, world: DemoWorld) ->
     sent = await client.tv("GET", "user")
     assert sent.status == 307
     assert sent.headers["Location"] == world.attic.url
+
+
+async def test_port_is_kept(plex: PlexEmulator) -> None:
+    """Nobody else can have the port of a host, while it stops and after that."""
+    listener = plex.tv.listeners[0]
+
+    def try_to_take() -> None:
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind((listener.address, listener.port))
+
+    plex.faults.add(Vanish(Ending.SILENCE))
+    async with ClientSession() as session:
+        waiting = asyncio.create_task(session.delete(plex.url))
+        async with asyncio.timeout(5):
+            while not plex.requests:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        stop = asyncio.create_task(plex.tv.stop())
+        while not stop.done():
+            try_to_take()
+            await asyncio.sleep(0)
+        with pytest.raises(ClientError):
+            await waiting
+    try_to_take()
+    await plex.tv.start()
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_stop_drops_what_is_new(plex: PlexEmulator, turns: int) -> None:
+    """A connection that is accepted while the host stops does not outlive that."""
+    listener = plex.tv.listeners[0]
+    clients = []
+    for _ in range(20):
+        client = socket.socket()
+        client.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            client.connect((listener.address, listener.port))
+        clients.append(client)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await plex.tv.stop()
+    await asyncio.sleep(0.01)
+    for client in clients:
+        with client, suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+    await plex.tv.start()
 
 
 # HTTPS.

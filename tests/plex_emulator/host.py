@@ -16,6 +16,8 @@ from .replies import Answer
 CONTROL = "/_emulator/"
 # How long a request that is being answered may hold up the end.
 PATIENCE = 0.01
+# How many turns of the event loop it takes to accept a connection, and some more.
+TURNS = 5
 
 
 class Listener:
@@ -65,9 +67,15 @@ class Listener:
         """Drop every connection and refuse new ones."""
         if not self._runner:
             return
+        # What has been accepted becomes a connection first, which then is dropped.
+        asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        # Before it is free: else a connection that begins there could have the port.
+        reserved = reserve(self.address, self.port, again=True)
         await self._runner.cleanup()
         self._runner = None
-        self._socket = reserve(self.address, self.port)
+        self._socket = reserved
 
     async def close(self) -> None:
         """Stop for good and give the port back."""
@@ -147,14 +155,20 @@ class Host(ABC):
         return self.answer(received)
 
 
-def reserve(address: str, port: int = 0) -> socket.socket:
-    """Take a port without listening on it, so that connections to it are refused."""
+def reserve(address: str, port: int = 0, *, again: bool = False) -> socket.socket:
+    """Take a port without listening on it, so that connections to it are refused.
+
+    A port that we have already can be taken `again`.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, again)
     try:
         reserved.bind((address, port))
     except OSError:
         reserved.close()
         raise
+    # From now on it can be taken by who may, but not by anyone else.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     return reserved

@@ -10,7 +10,7 @@ from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.plex_account import config_flow, coordinator
+from custom_components.plex_account import client, config_flow, coordinator
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components.image import async_get_image
@@ -21,7 +21,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from tests import state_of
 from tests.const import PASSWORD
-from tests.plex_emulator import Fault, error
+from tests.plex_emulator import Ending, Fault, Vanish, error
 
 from .cases import ODD_NAME, reshaped
 from .midway import After, Before, Hold, Nth, Restart
@@ -339,6 +339,19 @@ async def test_remove_while_signing_in_again(
     await asyncio.sleep(0.05)
     assert len(world.plex.requests) == before
     assert not tracebacks(caplog)
+
+
+async def test_remove_does_not_wait(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The removal is not held up for as long as another request may take."""
+    monkeypatch.setattr(client, "SIGN_OUT_TIMEOUT", 0.1)
+    await world.set_up()
+    (entry,) = world.hass.config_entries.async_entries(DOMAIN)
+    world.plex.faults.add(Vanish(Ending.SILENCE), path="/api/v2/users/signout")
+    async with asyncio.timeout(http.TOTAL_TIMEOUT / 2):
+        await world.hass.config_entries.async_remove(entry.entry_id)
+    assert "Could not sign out of Plex (no answer in time)" in caplog.text
 
 
 # What Plex says

@@ -430,6 +430,29 @@ def check_request(
         assert (request.host, request.port) in introduced
 
 
+async def test_somebody_else_moved_in(world: World) -> None:
+    """Where another server answers now, nobody sends it what it should not have."""
+    plex, attic = world.plex, world.attic
+    grace = plex.add_account("grace", password=None)
+    library = await plex.add_server("Library", owner=grace)
+    library.listing.connections = [Connection.at(library.url)]
+    plex.share(library, world.ada, public_address_matches=True)
+    await world.set_up()
+    observer = Observer(world)
+    await use(observer)
+    for server in (attic, library):
+        (listener,) = server.listeners
+        await server.close()
+        impostor = await plex.add_server(f"Not {server.name}", owner=grace)
+        await impostor.add_listener(port=listener.port).start()
+    await use(observer)
+    observer.note_makers()
+    assert plex.requests.matching(host="Not *", path="/identity")
+    assert not plex.requests.matching(host="Not *", path="/[!i]*")
+    assert {request.token for request in plex.requests.matching(host="Not *")} == {""}
+    check_requests(observer)
+
+
 @pytest.mark.parametrize("source", ["user", "reauth", "reconfigure"])
 @pytest.mark.parametrize("way", ["password", "link"])
 @pytest.mark.parametrize(

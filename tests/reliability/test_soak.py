@@ -33,10 +33,6 @@ def hurry(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
 
 
 @pytest.mark.usefixtures("disable_block_async_io")
-# asyncio forgets a connection that it has accepted just before its server is closed.
-@pytest.mark.filterwarnings(
-    "ignore:.*finalizing socket:pytest.PytestUnraisableExceptionWarning",
-)
 @pytest.mark.timeout(3600)
 async def test_soak(
     world: World,
