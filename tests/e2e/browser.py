@@ -77,11 +77,6 @@ class Texts:
         content = json.loads((TRANSLATIONS / f"{language}.json").read_text())
         self._texts = dict(_leaves(content))
 
-    @staticmethod
-    def exist(language: str) -> bool:
-        """Return if there are any in a language."""
-        return (TRANSLATIONS / f"{language}.json").exists()
-
     def __call__(self, key: str, **placeholders: str) -> str:
         """Return a text as it can be read."""
         text = self._texts[key].format(**placeholders)

@@ -1,5 +1,6 @@
 """Processes that never outlive whoever started them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 import os
@@ -22,7 +23,7 @@ class ChildError(Exception):
     """A process ended by itself, and what it said last."""
 
 
-class Child:
+class Child(ABC):
     """A process with a temporary folder, in which its output becomes a file."""
 
     name: str
@@ -77,9 +78,9 @@ class Child:
 
         return await eventually(check_alive, f"{self.name} runs", START_TIMEOUT)
 
+    @abstractmethod
     def _prepare(self) -> Sequence[str | Path]:
         """Fill the folder, and return the command line."""
-        raise NotImplementedError
 
     def _environment(self) -> Mapping[str, str]:
         """Return the environment, without what slows Python down."""

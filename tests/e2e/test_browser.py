@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from playwright.async_api import Browser
 import pytest
 
-from .browser import CHROMIUM, DESKTOP, PHONE, Folder, Texts, chromium, frontend
+from .browser import CHROMIUM, DESKTOP, PHONE, Folder, chromium, frontend
 from .emulator_process import EmulatorClient
 from .hass_client import HassClient
 from .tour import Tour
@@ -90,7 +90,6 @@ async def german_home(home: HassClient) -> AsyncGenerator[HassClient]:
     await home.command("config/core/update", language="en")
 
 
-@pytest.mark.skipif(not Texts.exist("de"), reason="there are no German texts")
 async def test_german(
     german_home: HassClient,
     plex_world: EmulatorClient,

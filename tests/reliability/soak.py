@@ -199,6 +199,7 @@ class Soak:
         self.fault = Sometimes(FAULTY_SHARE, self.dice)
         self.figures = Figures(lookups)
         self.restart_every = min(RESTART_EVERY, lookups // 4)
+        self.restarting = asyncio.Lock()
 
     async def run(self) -> Figures:
         """Do it, and return what came of it."""
@@ -268,9 +269,10 @@ class Soak:
 
     async def restart(self) -> None:
         """Let the server restart, and the emulator forget what it remembers."""
-        self.figures.restarts += 1
-        await self.world.attic.restart()
-        self.forget()
+        async with self.restarting:
+            self.figures.restarts += 1
+            await self.world.attic.restart()
+            self.forget()
 
     def forget(self) -> None:
         """Let the emulator not grow."""
