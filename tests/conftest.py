@@ -43,6 +43,11 @@ from .plex_emulator import (
 )
 
 
+@pytest.fixture
+async def enable_event_loop_debug() -> None:
+    """Let the harness not do so: these many requests would take twice as long."""
+
+
 @pytest.fixture(autouse=True)
 def loopback_sockets(socket_enabled: None) -> None:
     """Allow real sockets, but only within this machine."""

@@ -21,11 +21,6 @@ from tests.plex_emulator import (
 )
 
 
-@pytest.fixture
-async def enable_event_loop_debug() -> None:
-    """Let the harness not do so: these many requests would take twice as long."""
-
-
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test wait long for another attempt."""

@@ -64,11 +64,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 @pytest.fixture
-async def enable_event_loop_debug() -> None:
-    """Let the harness not do so: these many requests would take twice as long."""
-
-
-@pytest.fixture
 def case() -> Case | None:
     """Return the fault that a test is about, if it is one of the table."""
     return None
