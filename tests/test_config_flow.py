@@ -2,7 +2,6 @@
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -28,7 +27,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
-from . import setup_integration
+from . import setup_integration, until
 from .const import CLIENT_IDENTIFIER, PASSWORD, VERIFICATION_CODE
 from .plex_emulator import (
     Account,
@@ -124,13 +123,6 @@ async def go_on(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowResu
     flow = hass.config_entries.flow
     await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "link_done")
     return await flow.async_configure(result["flow_id"])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that takes a few requests."""
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_password(hass: HomeAssistant, plex: PlexEmulator, ada: Account) -> None:
@@ -240,11 +232,12 @@ async def test_password_errors(
     key: str,
 ) -> None:
     """Each error is named, keeps what was typed but secrets, and can be overcome."""
-    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
     result = await start(hass, "password")
     rule = plex.faults.add(fault, path=SIGN_IN)
 
-    result = await configure(hass, result, credentials(plex))
+    with monkeypatch.context() as patch:
+        patch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+        result = await configure(hass, result, credentials(plex))
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == "password"
     assert result["errors"] == {"base": key}

@@ -24,7 +24,7 @@ from homeassistant.helpers import (
 )
 
 from . import Tick, setup_integration, state_of
-from .const import NEW_PLEX_DIRECT, PLEX_DIRECT
+from .const import ACCOUNT_POLL, NEW_PLEX_DIRECT, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -37,8 +37,6 @@ from .plex_emulator import (
     error,
 )
 
-ACCOUNT = timedelta(minutes=30, seconds=1)
-SERVER = timedelta(minutes=5, seconds=1)
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
 
@@ -53,7 +51,7 @@ async def test_quiet_day(
     """A day on which nothing happens costs few requests."""
     await setup_integration(hass, config_entry)
     for _ in range(287):
-        await tick(SERVER)
+        await tick(SERVER_POLL)
     counts = Counter(request.path for request in plex.requests)
     assert counts == {
         "/api/v2/user": 48,
@@ -79,10 +77,10 @@ async def test_ping(
     plex.faults.remove(rule)
     plex.requests.clear()
 
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     (ping,) = plex.requests.matching(path="/api/v2/ping")
     assert ping.client_identifier == config_entry.data["client_identifier"]
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert len(plex.requests.matching(path="/api/v2/ping")) == 1
     await tick(timedelta(days=1))
     assert len(plex.requests.matching(path="/api/v2/ping")) == 2
@@ -100,11 +98,11 @@ async def test_rotated_token(
     coordinator = config_entry.runtime_data
     (token,) = plex.tv.tokens
     rotated = dict(config_entry.data) | {CONF_TOKEN: plex.tv.rotate(token)}
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert config_entry.data == rotated
     assert config_entry.runtime_data is coordinator
     plex.requests.clear()
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert {request.token for request in plex.requests} == {rotated[CONF_TOKEN]}
 
 
@@ -122,11 +120,11 @@ async def test_plex_tv_down(
     await setup_integration(hass, config_entry)
     await plex.tv.stop()
     for _ in range(2):
-        await tick(ACCOUNT)
+        await tick(ACCOUNT_POLL)
         assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
         assert state_of(hass, CONNECTIVITY) == STATE_ON
     await plex.tv.start()
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert state_of(hass, PLEX_PASS) == STATE_ON
     assert caplog.text.count("Error fetching Plex account ada data") == 1
     assert caplog.text.count("Fetching Plex account ada data recovered") == 1
@@ -146,14 +144,14 @@ async def test_server_down(
     await setup_integration(hass, config_entry)
     await attic.stop()
     for _ in range(2):
-        await tick(SERVER)
+        await tick(SERVER_POLL)
         assert state_of(hass, CONNECTIVITY) == STATE_OFF
         expires = "sensor.attic_transient_token_expires"
         assert state_of(hass, expires) == STATE_UNAVAILABLE
         assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
         assert state_of(hass, PLEX_PASS) == STATE_ON
     await attic.start()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert caplog.text.count("Error fetching Plex server Attic data") == 1
     assert caplog.text.count("Fetching Plex server Attic data recovered") == 1
@@ -171,7 +169,7 @@ async def test_server_restarts(
     await attic.restart()
     attic.listing.product_version = "1.44.0.1-0123456"
     assert not attic.transient_tokens
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert len(attic.transient_tokens) == 1
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
@@ -232,7 +230,7 @@ async def test_another_server_moved_in(
     library = await plex.add_server("Library", owner=grace)
     await attic.close()
     await library.add_listener(port=attic.listeners[0].port).start()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
     assert library.access_token(attic.owner) not in str(plex.requests)
 
@@ -248,7 +246,7 @@ async def test_server_set_up_anew(
     await setup_integration(hass, config_entry)
     old = attic.machine_identifier
     attic.listing.client_identifier = new = "f" * 40
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert set(config_entry.runtime_data.servers) == {new} != {old}
     assert config_entry.runtime_data.servers[new].reachable
 
@@ -264,7 +262,7 @@ async def test_new_access_token(
     await setup_integration(hass, config_entry)
     old = attic.access_token(attic.owner)
     attic.revoke(attic.owner)
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert attic.access_token(attic.owner) != old
     assert len(plex.requests.matching(path="/api/v2/resources")) == 2
@@ -282,16 +280,16 @@ async def test_servers_come_and_go(
     """A new server appears and a vanished one goes, each with all it has."""
     await setup_integration(hass, config_entry)
     cellar = await plex.add_server("Cellar", owner=ada)
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
 
     await plex.remove_server(attic)
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert hass.states.get(CONNECTIVITY) is None
     assert er.async_get(hass).async_get(CONNECTIVITY) is None
     assert names_of_devices(hass, config_entry) == {"ada", "Cellar"}
     plex.requests.clear()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert {request.host for request in plex.requests} == {"Cellar"}
 
     # What has vanished while Home Assistant was off goes at the next start.
@@ -323,7 +321,7 @@ async def test_renamed_server(
     assert before
     attic.name = "Loft"
     attic.listing.product_version = "1.44.0.1-0123456"
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     after = registry.async_get_device_by_identifier(identifier, config_entry.entry_id)
     assert after
     assert after.id == before.id
@@ -345,15 +343,15 @@ async def test_offline_server(
 
     # plex.tv can be wrong.
     await attic.start()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
     attic.listing.presence = True
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     plex.requests.clear()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert [request.path for request in plex.requests] == ["/"]
 
 
@@ -395,7 +393,7 @@ async def test_renamed_certificate(
     )
     await new.start()
     listed[0] = Connection.plex_direct("192.168.1.5", new.port, domain=NEW_PLEX_DIRECT)
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert NEW_PLEX_DIRECT in uri_of(config_entry, attic)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert len(plex.requests.matching(path="/api/v2/resources")) == 2
@@ -457,15 +455,15 @@ async def test_hidden_address_over_https(
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert ir.async_get(hass).issues
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert {request.port for request in plex.requests.matching(host="Attic")} == {
         listener.port
     }
 
     resolver.patterns.append("*.plex.direct")
-    await tick(ACCOUNT)
-    await tick(SERVER)
+    await tick(ACCOUNT_POLL)
+    await tick(SERVER_POLL)
     assert not ir.async_get(hass).issues
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
@@ -518,17 +516,17 @@ async def test_better_connection(
     (token,) = attic.transient_tokens
 
     await local.start()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "relay"
     assert not [request for request in plex.requests if request.port == local.port]
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "local"
     assert attic.transient_tokens == [token]
 
     # It is kept as long as it works, whatever else there is.
     plex.requests.clear()
-    await tick(ACCOUNT)
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
+    await tick(ACCOUNT_POLL)
     asked = {request.path for request in plex.requests.matching(host="Attic")}
     assert asked == {"/"}
 
@@ -550,12 +548,12 @@ async def test_no_better_connection(
     )
     attic.listing.connections = [refusing, through_relay]
     await setup_integration(hass, config_entry)
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "relay"
 
     attic.listing.connections = [Connection.at(attic.url), through_relay]
     await config_entry.runtime_data.async_refresh()
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "local"
 
 

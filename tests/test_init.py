@@ -10,7 +10,7 @@ from pytest_homeassistant_custom_component.common import (
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.plex_account.api import http
-from custom_components.plex_account.const import DOMAIN
+from custom_components.plex_account.const import CONF_CLIENT_IDENTIFIER, DOMAIN
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
@@ -131,9 +131,10 @@ async def test_not_ready(
     reason: str,
 ) -> None:
     """What passes is waited out, and does not ask the user for anything."""
-    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
     rule = plex.faults.add(fault, host="plex.tv")
-    await setup_integration(hass, config_entry)
+    with monkeypatch.context() as patch:
+        patch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+        await setup_integration(hass, config_entry)
     assert config_entry.state is ConfigEntryState.SETUP_RETRY
     assert config_entry.reason == reason
     assert not hass.config_entries.flow.async_progress()
@@ -169,27 +170,41 @@ async def test_no_server(
     assert config_entry.state is ConfigEntryState.LOADED
 
 
+@pytest.fixture
+def grace(plex: PlexEmulator) -> Account:
+    """Return somebody else."""
+    return plex.add_account("grace", password="password-grace-admiral")
+
+
+@pytest.fixture
+def other(
+    plex: PlexEmulator, config_entry: MockConfigEntry, grace: Account
+) -> MockConfigEntry:
+    """Return the entry of her account."""
+    return MockConfigEntry(
+        domain=DOMAIN,
+        title="grace",
+        unique_id=grace.user.uuid,
+        data=config_entry.data
+        | {
+            CONF_CLIENT_IDENTIFIER: "grace-client",
+            CONF_TOKEN: plex.tv.issue(grace, "grace-client").text,
+        },
+    )
+
+
 async def test_two_accounts(
     hass: HomeAssistant,
     plex: PlexEmulator,
     ada: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    grace: Account,
+    other: MockConfigEntry,
 ) -> None:
     """Accounts live side by side; one that is signed out leaves the other alone."""
-    grace = plex.add_account("grace", password="password-grace-admiral")
     await plex.add_server("Library", owner=grace)
     plex.share(attic, grace)
-    other = MockConfigEntry(
-        domain=DOMAIN,
-        title="grace",
-        unique_id=grace.user.uuid,
-        data=config_entry.data
-        | {
-            "client_identifier": "grace-client",
-            CONF_TOKEN: plex.tv.issue(grace, "grace-client").text,
-        },
-    )
     await setup_integration(hass, config_entry)
     await setup_integration(hass, other)
     assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
@@ -215,7 +230,7 @@ async def test_remove(
     await hass.config_entries.async_remove(config_entry.entry_id)
     (request,) = plex.requests.matching(path=SIGN_OUT, method="DELETE")
     assert request.token == config_entry.data[CONF_TOKEN]
-    assert request.client_identifier == config_entry.data["client_identifier"]
+    assert request.client_identifier == config_entry.data[CONF_CLIENT_IDENTIFIER]
     assert not plex.tv.tokens_of(ada)
 
 
@@ -311,19 +326,10 @@ async def test_server_moves(
     ada: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    grace: Account,
+    other: MockConfigEntry,
 ) -> None:
     """A server that another account takes over goes there, with entities of its own."""
-    grace = plex.add_account("grace", password="password-grace-admiral")
-    other = MockConfigEntry(
-        domain=DOMAIN,
-        title="grace",
-        unique_id=grace.user.uuid,
-        data=config_entry.data
-        | {
-            "client_identifier": "grace-client",
-            CONF_TOKEN: plex.tv.issue(grace, "grace-client").text,
-        },
-    )
     await setup_integration(hass, config_entry)
     await setup_integration(hass, other)
     attic.owner = grace

@@ -1,7 +1,5 @@
 """Tests of the repair issues."""
 
-from datetime import timedelta
-
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -9,10 +7,8 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
 from . import Tick, setup_integration
+from .const import ACCOUNT_POLL, SERVER_POLL
 from .plex_emulator import MediaServer, PlexEmulator
-
-SERVER = timedelta(minutes=5, seconds=1)
-ACCOUNT = timedelta(minutes=30, seconds=1)
 
 
 def keys(hass: HomeAssistant) -> list[str | None]:
@@ -36,7 +32,7 @@ async def test_server_too_old(
     await setup_integration(hass, config_entry)
     assert keys(hass) == ["server_too_old"]
     attic.listing.product_version = "1.15.4.993-bb5bdc7b2"
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert keys(hass) == []
 
 
@@ -64,10 +60,10 @@ async def test_server_unclaimed(
     """A server that was signed out has to be claimed again."""
     await setup_integration(hass, config_entry)
     attic.claimed = False
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert keys(hass) == ["server_unclaimed"]
     attic.claimed = True
-    await tick(SERVER)
+    await tick(SERVER_POLL)
     assert keys(hass) == []
 
 
@@ -97,5 +93,5 @@ async def test_vanished_server(
     attic.listing.product_version = "1.15.3"
     await setup_integration(hass, config_entry)
     await plex.remove_server(attic)
-    await tick(ACCOUNT)
+    await tick(ACCOUNT_POLL)
     assert keys(hass) == []

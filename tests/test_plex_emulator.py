@@ -31,6 +31,7 @@ from plexapi.exceptions import BadRequest, TwoFactorRequired, Unauthorized
 from plexapi.myplex import MyPlexAccount, MyPlexPinLogin, MyPlexResource
 from plexapi.server import PlexServer
 import pytest
+from yarl import URL
 
 from tests.plex_emulator import (
     Answer,
@@ -54,6 +55,13 @@ from tests.plex_emulator import (
     error,
     gzip_bomb,
     redirect,
+)
+from tests.plex_emulator.films import (
+    FILE,
+    FILE_PATH,
+    METADATA_PATH,
+    POSTER_PATH,
+    RATING_KEY,
 )
 
 ROOT = Path(__file__).parent.parent
@@ -979,6 +987,24 @@ async def test_root(client: Client, world: DemoWorld, owner_token: str) -> None:
     as_xml = await client.pms(world.attic, "/", token=owner_token, accept=None)
     assert as_xml.xml.get("myPlex") == "1"
     assert as_xml.xml[0].tag == "Directory"
+
+
+async def test_film(client: Client, world: DemoWorld, owner_token: str) -> None:
+    """Who has a token gets the film, its poster, and what is known of it."""
+    known = await client.pms(world.attic, METADATA_PATH, token=owner_token)
+    (film,) = known.container["Metadata"]
+    assert film["ratingKey"] == str(RATING_KEY)
+    assert film["thumb"] == POSTER_PATH
+    assert film["Media"][0]["Part"][0]["key"] == FILE_PATH
+    url = URL(world.attic.url + POSTER_PATH) % {"X-Plex-Token": owner_token}
+    async with ClientSession() as session, session.get(url) as poster:
+        assert poster.content_type == "image/png"
+        assert (await poster.read()).startswith(b"\x89PNG")
+    file = await client.pms(world.attic, FILE_PATH, token=owner_token)
+    assert file.content_type == "video/mp4"
+    assert file.text == FILE.decode()
+    for path in (METADATA_PATH, POSTER_PATH, FILE_PATH):
+        assert (await client.pms(world.attic, path)).status == 401
 
 
 async def find(

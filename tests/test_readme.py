@@ -57,18 +57,15 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml_dict, parse_yaml
 
 from . import Tick, setup_integration, state_of
-from .const import CLIENT_IDENTIFIER, PASSWORD, PLEX_DIRECT
+from .const import CLIENT_IDENTIFIER, PASSWORD, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
-    Answer,
     CertificateAuthority,
     Connection,
     MediaServer,
     PlexEmulator,
-    Received,
 )
-from .plex_emulator.media_server import Access
-from .plex_emulator.replies import json_answer
+from .plex_emulator.films import FILE_PATH, METADATA_PATH, POSTER_PATH, RATING_KEY
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -84,10 +81,6 @@ KINDS = {
     "sensor": "Sensor",
 }
 
-SERVER_POLL = SERVER_UPDATE_INTERVAL + timedelta(seconds=1)
-RATING_KEY = 42
-THUMB = f"/library/metadata/{RATING_KEY}/thumb"
-PART = "/library/parts/77/1700000000/story.mp4"
 PLAYER = "media_player.plex_den"
 TELEVISION = "media_player.den_tv"
 CONNECTIVITY = "binary_sensor.keller_connectivity"
@@ -203,27 +196,6 @@ class Home:
         return data
 
 
-def serve_library(server: MediaServer) -> None:
-    """Let a server have one film, for whoever has a token."""
-
-    def file(received: Received, access: Access) -> Answer:
-        """Answer with a file."""
-        return Answer(body=b"file")
-
-    def metadata(received: Received, access: Access) -> Answer:
-        """Answer with what is known of the film."""
-        assert received.wants_json
-        assert "X-Plex-Token" not in received.query
-        item = {"ratingKey": str(RATING_KEY), "Media": [{"Part": [{"key": PART}]}]}
-        return json_answer({"MediaContainer": {"size": 1, "Metadata": [item]}})
-
-    server._routes |= {
-        THUMB: file,
-        PART: file,
-        f"/library/metadata/{RATING_KEY}": metadata,
-    }
-
-
 async def listen(
     server: MediaServer, authority: CertificateAuthority, addresses: list[str]
 ) -> None:
@@ -267,7 +239,6 @@ async def home(
     plex.share(shared, hopper)
     await listen(server, authority, addresses)
     await listen(shared, authority, [LOCAL, REMOTE])
-    serve_library(server)
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="Hopper",
@@ -286,7 +257,7 @@ async def home(
         "media_player.plex_living_room": PLAYER,
         "media_player.living_room_tv": TELEVISION,
         "notify.mobile_app_phone": "notify.mobile_app_nokia",
-        "/library/parts/5114/1638354532/file.mp4": PART,
+        "/library/parts/5114/1638354532/file.mp4": FILE_PATH,
     }
     return Home(entry, server, shared, replacements)
 
@@ -432,7 +403,7 @@ async def test_poster(hass: HomeAssistant, home: Home, expected: str | None) -> 
         "message": "Now playing in the living room",
         "data": notification.data["data"],
     }
-    await assert_works(hass, notification.data["data"]["image"], expected, THUMB)
+    await assert_works(hass, notification.data["data"]["image"], expected, POSTER_PATH)
 
     # Neither a pause nor the end of it is news.
     hass.states.async_set(PLAYER, "paused", {"media_content_id": RATING_KEY})
@@ -468,10 +439,12 @@ async def test_file_on_a_player(
         "media_content_id": call.data["media_content_id"],
         "media_content_type": "video/mp4",
     }
-    await assert_works(hass, call.data["media_content_id"], LOCAL, PART)
+    await assert_works(hass, call.data["media_content_id"], LOCAL, FILE_PATH)
 
 
-async def test_item_on_a_player(hass: HomeAssistant, home: Home) -> None:
+async def test_item_on_a_player(
+    hass: HomeAssistant, home: Home, plex: PlexEmulator
+) -> None:
     """The server is asked for the file of an item; the token is not in that URL."""
     played = async_mock_service(hass, "media_player", "play_media")
     assert await async_setup_component(
@@ -479,13 +452,17 @@ async def test_item_on_a_player(hass: HomeAssistant, home: Home) -> None:
     )
     run = await add_script(hass, home.example("Play a Plex item"))
     await run(response=False, rating_key=str(RATING_KEY), player=TELEVISION)
+    (asked,) = plex.requests.matching(path=METADATA_PATH)
+    assert asked.wants_json
+    assert asked.token.startswith("transient-")
+    assert "X-Plex-Token" not in asked.query
     (call,) = played
     assert shown(call) == {
         "entity_id": [TELEVISION],
         "media_content_id": call.data["media_content_id"],
         "media_content_type": "video/mp4",
     }
-    await assert_works(hass, call.data["media_content_id"], LOCAL, PART)
+    await assert_works(hass, call.data["media_content_id"], LOCAL, FILE_PATH)
 
 
 async def test_unreachable(hass: HomeAssistant, home: Home, tick: Tick) -> None:
@@ -687,7 +664,7 @@ async def test_poster_blueprint(
         assert data == {}
     else:
         assert data.keys() == {"image"}
-        await assert_works(hass, data["image"], expected, THUMB)
+        await assert_works(hass, data["image"], expected, POSTER_PATH)
     await play(hass, None)
     await play(hass, RATING_KEY, media_title="Metropolis (1927)")
     assert notifications[1].data["title"] == "Metropolis (1927)"
@@ -707,7 +684,7 @@ async def test_play_blueprint(
         {
             "triggers": [{"trigger": "event", "event_type": "bell"}],
             "server": device_of(hass, home.entry, home.server.machine_identifier),
-            "part": PART,
+            "part": FILE_PATH,
             "player": TELEVISION,
         }
         | ({"base_url": f"{uri}/", "content_type": "video/x-flv"} if named else {}),
@@ -721,7 +698,7 @@ async def test_play_blueprint(
         "media_content_type": "video/x-flv" if named else "video/mp4",
     }
     address = REMOTE if named else LOCAL
-    await assert_works(hass, call.data["media_content_id"], address, PART)
+    await assert_works(hass, call.data["media_content_id"], address, FILE_PATH)
 
 
 async def test_unreachable_blueprint(

@@ -2,17 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator
+from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
+from aiohttp.web import Application
 import pytest
 import pytest_socket
+from yarl import URL
 
+from .child import ROOT
 from .emulator_process import EmulatorClient, EmulatorProcess
 from .hass_client import HassClient, onboard
-from .hass_process import HassProcess
+from .hass_process import DOMAIN, HassProcess
 
+BLUEPRINTS = ROOT / "blueprints" / "automation" / DOMAIN
 LOG_LINES = 40
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with these tests: nothing takes longer."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: here not in item.path.parents)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,9 +38,9 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, Any, Any
     return report
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hass_process() -> Generator[HassProcess]:
-    """Run a Home Assistant for the tests of a module."""
+    """Run a Home Assistant for all tests."""
     # The harness has forbidden sockets by now, and each test allows them for itself.
     pytest_socket.enable_socket()
     pytest_socket.socket_allow_hosts(["127.0.0.1"])
@@ -37,15 +49,8 @@ def hass_process() -> Generator[HassProcess]:
     assert process.returncode == 0
 
 
-@pytest.fixture(scope="module")
-def plex_url(hass_process: HassProcess) -> Generator[str]:
-    """Run an emulator for them, which starts meanwhile."""
-    with EmulatorProcess() as process:
-        yield _run(process.ready())
-
-
-@pytest.fixture(scope="module")
-def home_token(hass_process: HassProcess, plex_url: str) -> str:
+@pytest.fixture(scope="session")
+def home_token(hass_process: HassProcess) -> str:
     """Return the token of the owner of a Home Assistant that has started."""
 
     async def start() -> str:
@@ -56,6 +61,13 @@ def home_token(hass_process: HassProcess, plex_url: str) -> str:
             return home.token
 
     return _run(start())
+
+
+@pytest.fixture(scope="module")
+def plex_url(home_token: str) -> Generator[str]:
+    """Run an emulator for the tests of a module."""
+    with EmulatorProcess() as process:
+        yield _run(process.ready())
 
 
 @pytest.fixture
@@ -80,6 +92,15 @@ async def home(
     yield client
     for entry in await client.entries():
         await client.remove_entry(entry["entry_id"])
+
+
+@pytest.fixture
+async def repository() -> AsyncGenerator[URL]:
+    """Return where the blueprints can be fetched."""
+    app = Application()
+    app.router.add_static("/", BLUEPRINTS)
+    async with TestServer(app) as server:
+        yield server.make_url("/")
 
 
 def _run[T](coroutine: Coroutine[Any, Any, T]) -> T:

@@ -44,16 +44,18 @@ class HassClient:
             return await _command(socket, kind, **fields)
 
     @asynccontextmanager
-    async def events(self, kind: str) -> AsyncGenerator[AsyncGenerator[Data]]:
-        """Listen to the events of a kind, and return their data."""
+    async def subscription(
+        self, kind: str, **fields: object
+    ) -> AsyncGenerator[AsyncGenerator[Data]]:
+        """Send a command that is answered again and again."""
 
         async def listen() -> AsyncGenerator[Data]:
             while True:
                 message = await socket.receive_json()
-                yield message["event"]["data"]
+                yield message["event"]
 
         async with self._websocket() as socket:
-            await _command(socket, "subscribe_events", event_type=kind)
+            await _command(socket, kind, **fields)
             yield listen()
 
     @asynccontextmanager
@@ -103,10 +105,10 @@ class HassClient:
         state = (await self.states()).get(entity_id)
         return state["state"] if state else None
 
-    async def entries(self) -> list[Data]:
-        """Return the entries of the integration."""
+    async def entries(self, domain: str = DOMAIN) -> list[Data]:
+        """Return the entries of an integration, of ours if none is named."""
         entries: list[Data] = await self.rest(
-            "GET", f"config/config_entries/entry?domain={DOMAIN}"
+            "GET", f"config/config_entries/entry?domain={domain}"
         )
         return entries
 

@@ -18,6 +18,7 @@ DOMAIN = "plex_account"
 # The names of what is in the configuration for automations to react to and to write.
 BUTTON = "input_button.show"
 TEXT = "input_text.result"
+PLAYER = "media_player.television"
 
 # No default_config: nothing is discovered, and no cloud is asked.
 CONFIGURATION = """\
@@ -43,6 +44,19 @@ input_text:
   result:
     name: Result
     max: 255
+media_player:
+  # What it is to play is shown as the result.
+  - platform: universal
+    name: Television
+    commands:
+      play_media:
+        action: input_text.set_value
+        target:
+          entity_id: input_text.result
+        data:
+          value: "{{{{ media_content_id }}}}"
+mobile_app:
+my:
 logger:
   default: info
   logs:

@@ -77,11 +77,13 @@ class Flow:
         """Type the code at plex.tv/link, and return how the dialog ends by itself."""
         async with (
             asyncio.timeout(LINK_TIMEOUT),
-            self._home.events("data_entry_flow_progressed") as events,
+            self._home.subscription(
+                "subscribe_events", event_type="data_entry_flow_progressed"
+            ) as events,
         ):
             await plex("claim_pin", code=code, account=username)
             async for event in events:
-                if event["flow_id"] == self.flow_id:
+                if event["data"]["flow_id"] == self.flow_id:
                     # Told so, the frontend asks for what to show, and so do we.
                     self.result = await self._home.rest("GET", self._path)
                     break

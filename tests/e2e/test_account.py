@@ -17,6 +17,9 @@ AUTOMATION = "perform_every_action"
 # How every token of the emulator looks, also those that it does not tell us.
 TOKEN = re.compile(r"\b(?:[a-z]+-token|pin-code|transient)-[0-9a-z]{8}[0-9a-z-]*")
 
+# All but the longest of the end-to-end tests share one Home Assistant.
+pytestmark = pytest.mark.xdist_group("e2e")
+
 
 async def test_story(home: HassClient, plex_world: EmulatorClient) -> None:
     """All that the demonstration shows is so."""

@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 
 from playwright.async_api import Browser
 import pytest
+from yarl import URL
 
-from .browser import CHROMIUM, DESKTOP, PHONE, Folder, chromium, frontend
+from .browser import CHROMIUM, PHONE, Folder, chromium, frontend
 from .emulator_process import EmulatorClient
 from .hass_client import HassClient
 from .tour import Tour
@@ -43,7 +44,11 @@ async def browser() -> AsyncGenerator[Browser]:
 
 
 async def test_tour(
-    home: HassClient, plex_world: EmulatorClient, browser: Browser, pictures: Path
+    home: HassClient,
+    plex_world: EmulatorClient,
+    browser: Browser,
+    pictures: Path,
+    repository: URL,
 ) -> None:
     """Everything can be done in the frontend, and looks as it should."""
     async with frontend(browser, home.url, Folder(pictures, "desktop")) as window:
@@ -54,27 +59,11 @@ async def test_tour(
         await tour.add_with_link_code()
         await tour.perform_actions()
         await tour.automate()
+        await tour.import_blueprint(repository / "server_unreachable.yaml")
         await tour.sign_in_again()
         await tour.reconfigure()
         await tour.download_diagnostics(pictures)
         await tour.remove()
-
-
-async def test_phone(
-    home: HassClient, plex_world: EmulatorClient, browser: Browser, pictures: Path
-) -> None:
-    """The main path fits on a phone."""
-    async with frontend(
-        browser,
-        home.url,
-        Folder(pictures, "phone"),
-        token=home.token,
-        viewport=PHONE,
-    ) as window:
-        tour = Tour(home, plex_world, window)
-        await tour.add_with_password()
-        await tour.see_integration()
-        await tour.perform_main_action()
 
 
 @pytest.fixture
@@ -90,20 +79,21 @@ async def german_home(home: HassClient) -> AsyncGenerator[HassClient]:
     await home.command("config/core/update", language="en")
 
 
-async def test_german(
+@pytest.mark.xdist_group("e2e")
+async def test_german_phone(
     german_home: HassClient,
     plex_world: EmulatorClient,
     browser: Browser,
     pictures: Path,
 ) -> None:
-    """A user whose language is German reads nothing else of ours."""
+    """Who speaks German reads nothing else of ours, and all of it fits on a phone."""
     async with frontend(
         browser,
         german_home.url,
-        Folder(pictures, "german"),
+        Folder(pictures, "german-phone"),
         token=german_home.token,
         language="de",
-        viewport=DESKTOP,
+        viewport=PHONE,
     ) as window:
         tour = Tour(german_home, plex_world, window)
         await tour.add_with_password()

@@ -5,6 +5,7 @@ from pathlib import Path
 import re
 
 from playwright.async_api import Locator, expect
+from yarl import URL
 
 from .browser import Actions, Dialog, Frontend, Menu
 from .emulator_process import EmulatorClient
@@ -22,6 +23,8 @@ USERNAME = "ada"
 # Has no password.
 LINK_USERNAME = "linus"
 SERVER = "Attic"
+
+BLUEPRINT = "Plex: warn when a server is unreachable"
 
 ACCOUNT_ENTITIES = ("binary_sensor.plex_pass", "binary_sensor.two_factor")
 SERVER_ENTITIES = ("sensor.connection", "button.renew_transient_token")
@@ -178,6 +181,27 @@ class Tour:
 
         assert SERVER in await eventually(has_run, "the automation has run")
         await self._picture("automation-has-run")
+
+    async def import_blueprint(self, url: URL) -> None:
+        """Import a blueprint as by a button of the README, and begin to use it."""
+        page = self._page
+        link = URL("/_my_redirect/blueprint_import").with_query(blueprint_url=str(url))
+        await self._frontend.open(str(link))
+        dialog = page.locator("ha-dialog-import-blueprint")
+        buttons = dialog.locator("ha-dialog-footer ha-button")
+        await expect(dialog.locator("input")).to_have_value(str(url))
+        await buttons.last.click()
+        await expect(dialog).to_contain_text(BLUEPRINT)
+        await self._picture("blueprint")
+        await buttons.last.click()
+        row = page.locator("ha-data-table").get_by_text(BLUEPRINT)
+        await row.wait_for()
+        await self._picture("blueprints", may_clip=True)
+        await row.click()
+        editor = page.locator("blueprint-automation-editor")
+        for name in ("Servers", "Unreachable for", "Then"):
+            await expect(editor).to_contain_text(name)
+        await self._picture("automation-from-blueprint")
 
     async def sign_in_again(self) -> None:
         """Sign in again from the card that asks for it."""

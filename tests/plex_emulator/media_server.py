@@ -7,7 +7,9 @@ from typing import Any
 
 from . import clock
 from .accounts import Account
+from .films import FILE, FILE_PATH, METADATA_PATH, POSTER_PATH, RATING_KEY
 from .host import Host
+from .pictures import draw_poster
 from .problems import BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, RefusedError
 from .recording import Received
 from .replies import Answer, Data, html_answer, pms_answer
@@ -73,6 +75,9 @@ class MediaServer(Host):
             "/status/sessions": self._sessions,
             "/security/token": self._security_token,
             "/security/resources": self._security_resources,
+            METADATA_PATH: self._metadata,
+            POSTER_PATH: self._poster,
+            FILE_PATH: self._file,
         }
         self.owner = owner
         self.listing = listing
@@ -249,6 +254,23 @@ class MediaServer(Host):
     def _sessions(self, received: Received, access: Access) -> Answer:
         _require_owner(access)
         return self._reply(received, {"size": 0})
+
+    def _metadata(self, received: Received, access: Access) -> Answer:
+        film = {
+            "ratingKey": str(RATING_KEY),
+            "title": "Metropolis (1927)",
+            "thumb": POSTER_PATH,
+            "Media": [{"Part": [{"key": FILE_PATH}]}],
+        }
+        return self._reply(received, {"size": 1, "Metadata": [film]})
+
+    def _poster(self, received: Received, access: Access) -> Answer:
+        return Answer(
+            body=draw_poster(self.machine_identifier), content_type="image/png"
+        )
+
+    def _file(self, received: Received, access: Access) -> Answer:
+        return Answer(body=FILE, content_type="video/mp4")
 
     def _security_token(self, received: Received, access: Access) -> Answer:
         if received.field("type") != "delegation" or received.field("scope") != "all":

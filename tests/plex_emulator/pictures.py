@@ -1,4 +1,4 @@
-"""The pictures that plex.tv has: avatars and QR codes."""
+"""The pictures that Plex has: avatars, QR codes and posters."""
 
 import hashlib
 from io import BytesIO
@@ -14,8 +14,12 @@ QR_SCALE = 6
 
 def draw_avatar(uuid: str, size: int = 32) -> bytes:
     """Draw a square in a colour that depends on who it is for."""
-    red, green, blue, _ = zlib.crc32(uuid.encode()).to_bytes(4)
-    return _png(Image.new("RGB", (size, size), (red, green, blue)))
+    return _plain(uuid, size, size)
+
+
+def draw_poster(server: str) -> bytes:
+    """Draw a poster in a colour that depends on whose it is."""
+    return _plain(server, 20, 30)
 
 
 def draw_qr_code(text: str) -> bytes:
@@ -34,6 +38,12 @@ def draw_qr_code(text: str) -> bytes:
     page.paste(code, (QR_MARGIN, QR_MARGIN))
     side = page.width * QR_SCALE
     return _png(page.resize((side, side), Image.Resampling.NEAREST))
+
+
+def _plain(name: str, width: int, height: int) -> bytes:
+    """Draw nothing but the colour of a name."""
+    red, green, blue, _ = zlib.crc32(name.encode()).to_bytes(4)
+    return _png(Image.new("RGB", (width, height), (red, green, blue)))
 
 
 def _png(picture: Image.Image) -> bytes:

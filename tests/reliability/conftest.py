@@ -1,7 +1,6 @@
 """Fixtures of the reliability tests, and the option for the whole fault table."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -41,10 +40,11 @@ def pytest_runtest_makereport(
     cells = item.config.stash.setdefault(CELLS, {})
     for name, value in item.user_properties:
         if name == CELL:
-            assert isinstance(value, Cell)
+            assert isinstance(value, tuple)
+            fault, place, seen = value
             before = cells.get(item.nodeid)
             passed = report.passed and (before is None or before.passed)
-            cells[item.nodeid] = replace(value, passed=passed)
+            cells[item.nodeid] = Cell(fault, place, seen, passed)
     return report
 
 

@@ -40,7 +40,7 @@ class Cell:
     fault: str
     place: str
     seen: str | None
-    passed: bool = False
+    passed: bool
 
     @property
     def text(self) -> str:

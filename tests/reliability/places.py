@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, override
 
@@ -22,7 +22,7 @@ from homeassistant.const import (
 )
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
-from tests import state_of
+from tests import state_of, until
 from tests.const import PASSWORD, VERIFICATION_CODE
 from tests.plex_emulator import Host
 
@@ -32,7 +32,6 @@ from .world import World, shown
 AVATAR = "image.ada_avatar"
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
-PATIENCE = 10
 
 type Errors = Mapping[Effect, str]
 
@@ -570,10 +569,3 @@ async def key(awaitable: Awaitable[object]) -> str | None:
     except HomeAssistantError as err:
         return shown(err)
     return None
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that takes a few requests."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)

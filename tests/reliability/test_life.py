@@ -19,16 +19,15 @@ from homeassistant.const import ATTR_ENTITY_ID, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from tests import state_of
+from tests import PATIENCE, state_of, until
 from tests.const import PASSWORD
 from tests.plex_emulator import Ending, Fault, Vanish, error
 
 from .cases import ODD_NAME, reshaped
 from .midway import After, Before, Hold, Nth, Restart
-from .places import AVATAR, CONNECTIVITY, PLEX_PASS, key, until
+from .places import AVATAR, CONNECTIVITY, PLEX_PASS, key
 from .world import World, tracebacks
 
-PATIENCE = 10
 RENEW = "button.attic_renew_transient_token"
 # How many requests there are in a life, and some that there can be more.
 TO_ATTIC = 12

@@ -45,7 +45,7 @@ from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.json import json_dumps
 from homeassistant.setup import async_setup_component
-from tests import setup_integration
+from tests import setup_integration, until
 from tests.const import PASSWORD
 from tests.plex_emulator import (
     Answer,
@@ -60,7 +60,7 @@ from tests.plex_emulator import (
 )
 from tests.plex_emulator.recording import Received
 
-from .places import AVATAR, until
+from .places import AVATAR
 from .test_life import press
 from .world import World
 

@@ -9,10 +9,11 @@ from custom_components.plex_account.api import http
 from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from tests import until
 from tests.plex_emulator import Vanish
 
 from .midway import Hold
-from .places import key, until
+from .places import key
 from .world import World, shown
 
 MANY = 100

@@ -1,0 +1,208 @@
+"""The blueprints in a real Home Assistant, imported from a URL as by the buttons."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import ClientSession
+import pytest
+from yarl import URL
+
+from tests.plex_emulator.films import FILE, FILE_PATH, POSTER_PATH, RATING_KEY
+
+from .emulator_process import EmulatorClient
+from .hass_client import Data, HassClient
+from .hass_process import BUTTON, PLAYER, TEXT
+from .sign_in import sign_in_with_password
+from .waiting import eventually
+
+SERVER = "Attic"
+CONNECTIVITY = "binary_sensor.attic_connectivity"
+PLEX_PLAYER = "media_player.plex_living_room"
+PHONE = {
+    "app_data": {"push_websocket_channel": True},
+    "app_id": "example.companion",
+    "app_name": "Companion",
+    "app_version": "1",
+    "device_id": "nokia",
+    "device_name": "Nokia",
+    "manufacturer": "Nokia",
+    "model": "3310",
+    "os_name": "none",
+    "os_version": "1",
+    "supports_encryption": False,
+}
+# Seconds, for what takes a moment.
+PATIENCE = 15
+
+# All but the longest of the end-to-end tests share one Home Assistant.
+pytestmark = pytest.mark.xdist_group("e2e")
+
+
+@pytest.fixture
+async def attic(home: HassClient, plex_world: EmulatorClient) -> str:
+    """Return the device of a server whose owner has signed in."""
+    entry = await sign_in_with_password(home, plex_world, "ada")
+    devices = await home.devices(entry["entry_id"])
+    return str(next(item["id"] for item in devices if item["name"] == SERVER))
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone with the companion app."""
+
+    device_id: str
+    webhook_id: str
+    """How the app names itself to Home Assistant."""
+
+
+@pytest.fixture
+async def phone(home: HassClient) -> AsyncGenerator[Phone]:
+    """Register a phone."""
+    registered = await home.rest("POST", "mobile_app/registrations", PHONE)
+    (entry,) = await home.entries("mobile_app")
+    (device,) = await home.devices(entry["entry_id"])
+    yield Phone(device["id"], registered["webhook_id"])
+    await home.remove_entry(entry["entry_id"])
+
+
+type AddAutomation = Callable[[str, Data], Awaitable[None]]
+
+
+@pytest.fixture
+async def add_from_blueprint(
+    home: HassClient, repository: URL
+) -> AsyncGenerator[AddAutomation]:
+    """Return what imports a blueprint as the dialog does, and makes an automation."""
+    added: list[str] = []
+
+    async def add(name: str, inputs: Data) -> None:
+        url = str(repository / f"{name}.yaml")
+        imported = await home.command("blueprint/import", url=url)
+        assert imported["validation_errors"] is None
+        path = f"{imported['suggested_filename']}.yaml"
+        await home.command(
+            "blueprint/save",
+            domain="automation",
+            path=path,
+            yaml=imported["raw_data"],
+            source_url=url,
+            allow_override=imported["exists"],
+        )
+        use = {"path": path, "input": inputs}
+        entity = await home.add_automation(name, {"alias": name, "use_blueprint": use})
+        added.append(name)
+        # It is unavailable if Home Assistant does not understand it.
+        assert await home.state(entity) == "on"
+
+    yield add
+    for name in added:
+        await home.remove_automation(name)
+
+
+async def fetch(plex: EmulatorClient, url: URL) -> tuple[int, bytes]:
+    """Ask the server for what is at a URL, wherever the URL leads."""
+    here = URL((await plex.server(SERVER))["url"]).join(url.relative())
+    async with ClientSession() as session, session.get(here) as response:
+        return response.status, await response.read()
+
+
+async def test_poster(
+    home: HassClient,
+    plex_world: EmulatorClient,
+    add_from_blueprint: AddAutomation,
+    attic: str,
+    phone: Phone,
+) -> None:
+    """The phone is told what is playing, with a picture that it can load."""
+    await home.rest("POST", f"states/{PLEX_PLAYER}", {"state": "idle"})
+    await add_from_blueprint(
+        "poster_notification",
+        {"players": [PLEX_PLAYER], "server": attic, "phone": phone.device_id},
+    )
+    async with (
+        asyncio.timeout(PATIENCE),
+        home.subscription(
+            "mobile_app/push_notification_channel",
+            webhook_id=phone.webhook_id,
+        ) as notifications,
+    ):
+        playing = {
+            "friendly_name": "Plex (Living room)",
+            "media_content_id": RATING_KEY,
+            "media_title": "Metropolis (1927)",
+        }
+        await home.rest(
+            "POST",
+            f"states/{PLEX_PLAYER}",
+            {"state": "playing", "attributes": playing},
+        )
+        notification = await anext(notifications)
+    assert notification["title"] == "Metropolis (1927)"
+    assert notification["message"] == "Plex (Living room)"
+    image = URL(notification["data"]["image"])
+    assert (image.host, image.path) == ("plex.example.invalid", POSTER_PATH)
+    status, picture = await fetch(plex_world, image)
+    assert status == HTTPStatus.OK
+    assert picture.startswith(b"\x89PNG")
+    refused, _ = await fetch(plex_world, image.with_query(None))
+    assert refused == HTTPStatus.UNAUTHORIZED
+
+
+async def test_play_on_cast(
+    home: HassClient,
+    plex_world: EmulatorClient,
+    add_from_blueprint: AddAutomation,
+    attic: str,
+) -> None:
+    """The player gets a URL at which the server gives the file."""
+    await add_from_blueprint(
+        "play_on_cast",
+        {
+            "triggers": [{"trigger": "state", "entity_id": BUTTON}],
+            "server": attic,
+            "part": FILE_PATH,
+            "player": PLAYER,
+        },
+    )
+    before = await home.state(TEXT)
+    await home.press(BUTTON)
+
+    async def played() -> URL | None:
+        url = await home.state(TEXT)
+        return URL(url) if url and url != before else None
+
+    url = await eventually(played, "the player has got a URL")
+    assert url.origin() == URL((await plex_world.server(SERVER))["url"])
+    assert await fetch(plex_world, url) == (HTTPStatus.OK, FILE)
+
+
+async def test_server_unreachable(
+    home: HassClient,
+    plex_world: EmulatorClient,
+    add_from_blueprint: AddAutomation,
+    attic: str,
+) -> None:
+    """A notification tells which server has been away for so long."""
+    await add_from_blueprint(
+        "server_unreachable",
+        {"servers": [CONNECTIVITY], "duration": {"seconds": 1}},
+    )
+    await plex_world("stop_server", server=SERVER)
+    await home.rest(
+        "POST", "services/homeassistant/update_entity", {"entity_id": CONNECTIVITY}
+    )
+    assert await home.state(CONNECTIVITY) == "off"
+
+    async def notified() -> Data | None:
+        for notification in await home.command("persistent_notification/get"):
+            if notification["notification_id"] == "plex_account_attic":
+                found: Data = notification
+                return found
+        return None
+
+    notification = await eventually(notified, "there is a warning")
+    assert notification["title"] == "Attic is unreachable"
+    assert "the Plex Media Server Attic since" in notification["message"]
+    await plex_world("start_server", server=SERVER)
