@@ -174,6 +174,29 @@ async def test_server_restarts(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_device_survives_a_restart(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    stopped: bool,
+) -> None:
+    """What is known of a server stays as it is, even if the server is gone by then."""
+    await setup_integration(hass, config_entry)
+    changes = async_capture_events(hass, dr.EVENT_DEVICE_REGISTRY_UPDATED)
+    if stopped:
+        await attic.stop()
+    assert await hass.config_entries.async_reload(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, CONNECTIVITY) == (STATE_OFF if stopped else STATE_ON)
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        (DOMAIN, attic.machine_identifier), config_entry.entry_id
+    )
+    assert device
+    assert device.configuration_url == f"{attic.url}/web"
+    assert changes == []
+
+
 async def test_token_gets_old(
     hass: HomeAssistant,
     plex: PlexEmulator,

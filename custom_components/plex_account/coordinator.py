@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.typing import UNDEFINED, UndefinedType
+from homeassistant.helpers.typing import UNDEFINED
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
@@ -76,9 +76,10 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         hass: HomeAssistant,
         entry: PlexConfigEntry,
         name: str,
+        identifier: str,
         update_interval: timedelta | None,
     ) -> None:
-        """Initialize the coordinator."""
+        """Initialize the coordinator; `identifier` is that of the device."""
         super().__init__(
             hass,
             LOGGER,
@@ -89,8 +90,16 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         )
         self.session = async_get_clientsession(hass)
         self.identity = client_identity(hass, entry.data[CONF_CLIENT_IDENTIFIER])
+        self.device_identifier = (DOMAIN, identifier)
         self.refreshed_at: datetime | None = None
         self._refresh: asyncio.Task[None] | None = None
+
+    @property
+    def device(self) -> dr.DeviceEntry | None:
+        """Return the device of the account or the server, None until it is made."""
+        return dr.async_get(self.hass).async_get_device_by_identifier(
+            self.device_identifier, self.config_entry.entry_id
+        )
 
     @callback
     @override
@@ -128,7 +137,11 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
     def __init__(self, hass: HomeAssistant, entry: PlexConfigEntry) -> None:
         """Initialize the coordinator."""
         super().__init__(
-            hass, entry, f"Plex account {entry.title}", ACCOUNT_UPDATE_INTERVAL
+            hass,
+            entry,
+            f"Plex account {entry.title}",
+            str(entry.unique_id),
+            ACCOUNT_UPDATE_INTERVAL,
         )
         self.client = plex_tv_client(
             hass,
@@ -203,44 +216,46 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         owned = {key: server for key, server in data.servers.items() if server.owned}
         for key in self.servers.keys() - owned.keys():
             await self.servers.pop(key).async_shutdown()
-        new: list[PlexServerCoordinator] = []
-        due: list[PlexServerCoordinator] = []
+        new: dict[str, PlexServerCoordinator] = {}
+        due: dict[str, PlexServerCoordinator] = {}
         for key, resource in owned.items():
             if server := self.servers.get(key):
                 if server.async_set_resource(resource):
-                    due.append(server)
+                    due[key] = server
             else:
                 server = PlexServerCoordinator(self, resource)
                 self.servers[key] = server
-                (new if resource.presence else due).append(server)
-        self._async_update_devices(data.user)
-        for server in due:
+                (new if resource.presence else due)[key] = server
+        self._async_update_devices()
+        # The device of a new one can wait until the server has told about itself.
+        for key in self.servers.keys() - new.keys():
+            self.servers[key].async_update_device()
+        for server in due.values():
             self.config_entry.async_create_background_task(
                 self.hass, server.async_refresh(), f"{server.name} refresh"
             )
         # All together, and only those that plex.tv believes to be online are waited
         # for: their entities shall have a state from the start.
-        await asyncio.gather(*(server.async_refresh() for server in new))
+        await asyncio.gather(*(server.async_refresh() for server in new.values()))
 
     @callback
-    def _async_update_devices(self, user: User) -> None:
-        """Make the devices those of the account and its servers, and no others."""
+    def _async_update_devices(self) -> None:
+        """Make the account's device, and let there be none of other servers."""
         registry = dr.async_get(self.hass)
         entry_id = self.config_entry.entry_id
-        account_device = registry.async_get_or_create(
+        registry.async_get_or_create(
             config_entry_id=entry_id,
-            identifiers={(DOMAIN, user.uuid)},
+            identifiers={self.device_identifier},
             entry_type=dr.DeviceEntryType.SERVICE,
             manufacturer="Plex",
             name=self.config_entry.title,
             configuration_url="https://app.plex.tv/desktop/#!/settings/account",
         )
-        wanted = {account_device.id} | {
-            server.async_update_device(account_device.id)
-            for server in self.servers.values()
+        wanted = {self.device_identifier} | {
+            server.device_identifier for server in self.servers.values()
         }
         for device in dr.async_entries_for_config_entry(registry, entry_id):
-            if device.id not in wanted:
+            if device.identifiers.isdisjoint(wanted):
                 registry.async_remove_device(device.id)
 
 
@@ -253,6 +268,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             account.hass,
             account.config_entry,
             f"Plex server {resource.name}",
+            resource.client_identifier,
             _update_interval(resource),
         )
         self.account = account
@@ -262,6 +278,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         self.server: ServerIdentity | None = None
         self.outcome: ProbeOutcome | None = None
         self.name_blocked = False
+        self._device_details: tuple[str | None, ...] = ()
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         self._failed: PlexServerData | None = None
 
@@ -277,25 +294,26 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         return told or self.resource.product_version
 
     @callback
-    def async_update_device(
-        self, via_device_id: str | UndefinedType = UNDEFINED
-    ) -> str:
-        """Make the device that of the server as we know it, and return its id."""
-        return (
-            dr.async_get(self.hass)
-            .async_get_or_create(
-                config_entry_id=self.config_entry.entry_id,
-                identifiers={(DOMAIN, self.resource.client_identifier)},
-                manufacturer="Plex",
-                model=self.resource.product,
-                name=self.resource.name,
-                sw_version=self.version,
-                configuration_url=f"{self.data.connection.uri}/web"
-                if self.data
-                else None,
-                via_device_id=via_device_id,
-            )
-            .id
+    def async_update_device(self) -> None:
+        """Make the device that of the server as we know it."""
+        uri = self.data.connection.uri if self.data else None
+        details = (self.resource.product, self.resource.name, self.version, uri)
+        # There mostly is nothing new, which takes the registry much longer to find out.
+        if details == self._device_details and self.device:
+            return
+        product, name, version, uri = self._device_details = details
+        account = self.account.device
+        assert account, "Its device is made before those of its servers"
+        dr.async_get(self.hass).async_get_or_create(
+            config_entry_id=self.config_entry.entry_id,
+            identifiers={self.device_identifier},
+            manufacturer="Plex",
+            model=product,
+            name=name,
+            sw_version=version,
+            # What is known from before a restart stays until there is something better.
+            configuration_url=f"{uri}/web" if uri else UNDEFINED,
+            via_device_id=account.id,
         )
 
     @callback

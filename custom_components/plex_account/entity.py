@@ -4,12 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import override
 
 from homeassistant.core import callback
-from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .const import DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
 
 
@@ -48,10 +46,8 @@ class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
         """Initialize the entity."""
         super().__init__(coordinator)
         self.entity_description = description
-        uuid = coordinator.config_entry.unique_id
-        self._attr_unique_id = f"{uuid}_{description.key}"
-        # The coordinator keeps the devices themselves up to date.
-        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, str(uuid))})
+        self._attr_unique_id = f"{coordinator.config_entry.unique_id}_{description.key}"
+        self.device_entry = coordinator.device
 
 
 class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
@@ -69,7 +65,7 @@ class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
         self._attr_unique_id = (
             f"{coordinator.config_entry.unique_id}_{identifier}_{description.key}"
         )
-        self._attr_device_info = DeviceInfo(identifiers={(DOMAIN, identifier)})
+        self.device_entry = coordinator.device
 
     @property
     @override
