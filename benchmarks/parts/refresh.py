@@ -1,8 +1,11 @@
 """A refresh of an account and its servers: CPU time, and how long all else waits.
 
-CPU time is that of this process: for each server what its own refresh takes, all being
-refreshed at once, and again until as many have been for each size; `account_us` is the
-account's refresh with so many servers. A stall is the longest time that a timer was
+CPU time is that of this process: for each server what its own refresh takes, one after
+the other, as each has a time of its own, and again until as many have been for each
+size; `_at_once` is when all of them share the turns of the event loop. `account_us` is
+the account's refresh with so many servers. As the machine is not equally fast all the
+time, sizes are compared by `floors_per_server`: what a server takes as a multiple of a
+bare request in the same round. A stall is the longest time that a timer was
 late when the account begins and each server follows at a time of its own within half a
 second, as Home Assistant's coordinators do; `_at_once` is that of all servers beginning
 together, which only happens when an account is set up.
@@ -11,14 +14,19 @@ together, which only happens when an account is set up.
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 import gc
+from itertools import pairwise
 import random
 import time
+
+from aiohttp import ClientSession
 
 from benchmarks.emulator import World, emulated
 from benchmarks.figures import Report, at_most
 from benchmarks.home_assistant import account_in, home_assistant
 from benchmarks.measuring import verify
+from benchmarks.operations import Floor
 from custom_components.plex_account.coordinator import PlexAccountCoordinator
 
 SIZES = (1, 10, 100, 500)
@@ -34,7 +42,7 @@ TICK = 0.001
 
 async def run(report: Report) -> None:
     """Measure each size of an account."""
-    per_server = []
+    floors_per_server = []
     async with home_assistant() as hass:
         for size in SIZES:
             async with (
@@ -43,15 +51,26 @@ async def run(report: Report) -> None:
             ):
                 account: PlexAccountCoordinator = entry.runtime_data
                 cpu = await _cpu_times(world, account)
-                per_server.append(
+                report.add(
+                    f"refresh.{size}.cpu_us_per_server",
+                    [times.servers / size for times in cpu],
+                    unit="us",
+                )
+                floors_per_server.append(
                     report.add(
-                        f"refresh.{size}.cpu_us_per_server",
-                        [servers / size for _, servers in cpu],
-                        unit="us",
+                        f"refresh.{size}.floors_per_server",
+                        [times.servers / size / times.floor for times in cpu],
                     )
                 )
                 report.add(
-                    f"refresh.{size}.account_us", [own for own, _ in cpu], unit="us"
+                    f"refresh.{size}.cpu_us_per_server_at_once",
+                    [times.at_once / size for times in cpu],
+                    unit="us",
+                )
+                report.add(
+                    f"refresh.{size}.account_us",
+                    [times.account for times in cpu],
+                    unit="us",
                 )
                 for name, spread, goal in (
                     ("", SPREAD, at_most(50)),
@@ -65,18 +84,23 @@ async def run(report: Report) -> None:
                     )
     report.add(
         "refresh.cpu_us_per_server_ratio",
-        [max(per_server) / min(per_server)],
+        [max(floors_per_server) / min(floors_per_server)],
         goal=at_most(1.2),
     )
 
 
-async def _cpu_times(
-    world: World, account: PlexAccountCoordinator
-) -> list[tuple[float, float]]:
-    """Return the microseconds that a refresh of the account and of all servers take.
+@dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """The microseconds that refreshes take: each the mean of a round."""
 
-    Each is the mean of a round.
-    """
+    account: float
+    servers: float
+    at_once: float
+    floor: float
+
+
+async def _cpu_times(world: World, account: PlexAccountCoordinator) -> list[CpuTimes]:
+    """Return what a refresh of the account, and of all of its servers, takes."""
     servers = list(account.servers.values())
     count = REFRESHES // len(servers)
     # The first one makes connections.
@@ -85,17 +109,33 @@ async def _cpu_times(
     for _ in range(ROUNDS):
         await world.count_requests()
         gc.collect()
-        own = others = 0.0
+        seconds = [0.0, 0.0, 0.0]
         for _ in range(count):
-            start = time.process_time()
+            moments = [time.process_time()]
             await account.async_refresh()
-            middle = time.process_time()
+            moments.append(time.process_time())
+            for server in servers:
+                await server.async_refresh()
+            moments.append(time.process_time())
             await asyncio.gather(*(server.async_refresh() for server in servers))
-            own += middle - start
-            others += time.process_time() - middle
+            moments.append(time.process_time())
+            for index, (start, end) in enumerate(pairwise(moments)):
+                seconds[index] += end - start
             _verify(account)
-        rounds.append((1e6 * own / count, 1e6 * others / count))
+        own, one_by_one, at_once = (1e6 * total / count for total in seconds)
+        floor = await _bare_request(world)
+        rounds.append(CpuTimes(own, one_by_one, at_once, floor))
     return rounds
+
+
+async def _bare_request(world: World) -> float:
+    """Return the microseconds of CPU time that a request takes without anything else."""
+    async with ClientSession() as session:
+        operation = Floor(session, world.first).get_transient_token
+        start = time.process_time()
+        for _ in range(REFRESHES):
+            await operation()
+        return 1e6 * (time.process_time() - start) / REFRESHES
 
 
 async def _stalls(
