@@ -14,6 +14,7 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.typing import UNDEFINED
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
+from homeassistant.util.async_ import create_eager_task
 
 from .api import (
     Connection,
@@ -236,7 +237,9 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             )
         # All together, and only those that plex.tv believes to be online are waited
         # for: their entities shall have a state from the start.
-        await asyncio.gather(*(server.async_refresh() for server in new.values()))
+        await asyncio.gather(
+            *(create_eager_task(server.async_refresh()) for server in new.values())
+        )
 
     @callback
     def _async_update_devices(self) -> None:

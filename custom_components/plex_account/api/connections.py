@@ -133,8 +133,10 @@ async def probe_connections(
     prober = _Prober(session, identity, machine_identifier, https_required)
     ranks = sorted({rank(connection) for connection in connections})
     waiting = {
+        # Eager, so that each request is on its way before the next is prepared.
         asyncio.create_task(
-            prober.probe(connection, ranks.index(rank(connection)) * STAGGER)
+            prober.probe(connection, ranks.index(rank(connection)) * STAGGER),
+            eager_start=True,
         ): connection
         for connection in connections
     }
@@ -193,7 +195,8 @@ class _Prober:
         self, connection: Connection, delay: float
     ) -> dict[str, Reply | PlexError]:
         """Return what came of a connection, and of its address if the name failed."""
-        await asyncio.sleep(delay)
+        if delay:
+            await asyncio.sleep(delay)
         result = await self._ask(connection)
         if not _may_be_hidden(connection, result):
             return {connection.uri: result}
