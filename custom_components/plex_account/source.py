@@ -64,7 +64,7 @@ async def async_look_up_source(
                 raise
             answer = await _async_ask_plex_tv(account, resource)
     if not probe:
-        return replace(answer, outcome=None)
+        return replace(answer, outcome=None) if answer.outcome else answer
     # A provider is no server, which could be asked who it is.
     if answer.outcome is None and source.startswith(SERVER_SCHEME):
         outcome = await probe_connections(
