@@ -129,7 +129,7 @@ async def _cpu_times(world: World, account: PlexAccountCoordinator) -> list[CpuT
 
 
 async def _bare_request(world: World) -> float:
-    """Return the microseconds of CPU time that a request takes without anything else."""
+    """Return the microseconds of CPU time that a request alone takes."""
     async with ClientSession() as session:
         operation = Floor(session, world.first).get_transient_token
         start = time.process_time()

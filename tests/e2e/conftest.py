@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Generator
-from pathlib import Path
 from typing import Any
 
 from aiohttp import ClientSession
@@ -19,12 +18,6 @@ from .hass_process import DOMAIN, HassProcess
 
 BLUEPRINTS = ROOT / "blueprints" / "automation" / DOMAIN
 LOG_LINES = 40
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with these tests: nothing takes longer."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: here not in item.path.parents)
 
 
 @pytest.hookimpl(wrapper=True)
