@@ -47,6 +47,7 @@ class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = f"{coordinator.config_entry.unique_id}_{description.key}"
+        # Made, and kept up to date, by the coordinator.
         self.device_entry = coordinator.device
 
 
@@ -65,6 +66,7 @@ class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
         self._attr_unique_id = (
             f"{coordinator.config_entry.unique_id}_{identifier}_{description.key}"
         )
+        # Made, and kept up to date, by the coordinator.
         self.device_entry = coordinator.device
 
     @property
