@@ -28,7 +28,7 @@ async def setup_integration(hass: HomeAssistant, entry: MockConfigEntry) -> None
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that takes a few requests."""
     async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.01)
 
 

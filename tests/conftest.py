@@ -115,6 +115,12 @@ def ada(plex: PlexEmulator) -> Account:
 
 
 @pytest.fixture
+def grace(plex: PlexEmulator) -> Account:
+    """Return somebody else."""
+    return plex.add_account("grace", password="password-grace-admiral")
+
+
+@pytest.fixture
 async def attic(plex: PlexEmulator, ada: Account) -> MediaServer:
     """Return a server that Ada owns."""
     return await plex.add_server("Attic", owner=ada)

@@ -171,12 +171,6 @@ async def test_no_server(
 
 
 @pytest.fixture
-def grace(plex: PlexEmulator) -> Account:
-    """Return somebody else."""
-    return plex.add_account("grace", password="password-grace-admiral")
-
-
-@pytest.fixture
 def other(
     plex: PlexEmulator, config_entry: MockConfigEntry, grace: Account
 ) -> MockConfigEntry:

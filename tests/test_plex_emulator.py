@@ -1457,7 +1457,7 @@ async def test_port_is_kept(plex: PlexEmulator) -> None:
     async with ClientSession() as session:
         waiting = asyncio.create_task(session.delete(plex.url))
         async with asyncio.timeout(5):
-            while not plex.requests:  # noqa: ASYNC110
+            while not plex.requests:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0.01)
         stop = asyncio.create_task(plex.tv.stop())
         while not stop.done():

@@ -57,7 +57,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml_dict, parse_yaml
 
 from . import Tick, setup_integration, state_of
-from .const import CLIENT_IDENTIFIER, PASSWORD, PLEX_DIRECT, SERVER_POLL
+from .const import CLIENT_IDENTIFIER, PASSWORD, PHONE, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -465,6 +465,17 @@ async def test_item_on_a_player(
     await assert_works(hass, call.data["media_content_id"], LOCAL, FILE_PATH)
 
 
+async def warning_after_ten_minutes(
+    tick: Tick, warnings: list[ServiceCall]
+) -> dict[str, Any]:
+    """Let ten minutes pass, and return the warning that comes then and not before."""
+    await tick(timedelta(minutes=9, seconds=50))
+    assert not warnings
+    await tick(timedelta(seconds=15))
+    (warning,) = warnings
+    return shown(warning)
+
+
 async def test_unreachable(hass: HomeAssistant, home: Home, tick: Tick) -> None:
     """A warning comes once a server has been away for ten minutes, not before."""
     warnings = async_mock_service(hass, "persistent_notification", "create")
@@ -472,11 +483,7 @@ async def test_unreachable(hass: HomeAssistant, home: Home, tick: Tick) -> None:
     await home.server.stop()
     await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == "off"
-    await tick(timedelta(minutes=9, seconds=50))
-    assert not warnings
-    await tick(timedelta(seconds=15))
-    (warning,) = warnings
-    assert shown(warning) == {
+    assert await warning_after_ten_minutes(tick, warnings) == {
         "title": "Keller is unreachable",
         "message": (
             "Home Assistant has not reached the Plex Media Server for ten minutes."
@@ -611,18 +618,9 @@ async def phone(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> str:
     entry = MockConfigEntry(
         domain="mobile_app",
         title="Nokia",
-        data={
+        data=PHONE
+        | {
             "app_data": {"push_token": "token", "push_url": "https://push.invalid"},
-            "app_id": "example.app",
-            "app_name": "Companion",
-            "app_version": "1",
-            "device_id": "nokia",
-            "device_name": "Nokia",
-            "manufacturer": "Nokia",
-            "model": "3310",
-            "os_name": "none",
-            "os_version": "1",
-            "supports_encryption": False,
             "user_id": "nobody",
             "webhook_id": "nokia-webhook",
         },
@@ -711,11 +709,7 @@ async def test_unreachable_blueprint(
     await home.server.stop()
     await tick(SERVER_POLL)
     since = dt_util.now().strftime("%H:%M")
-    await tick(timedelta(minutes=9, seconds=50))
-    assert not warnings
-    await tick(timedelta(seconds=15))
-    (warning,) = warnings
-    assert shown(warning) == {
+    assert await warning_after_ten_minutes(tick, warnings) == {
         "title": "Keller is unreachable",
         "message": (
             "Home Assistant has not reached the Plex Media Server Keller since "

@@ -27,12 +27,6 @@ async def cellar(plex: PlexEmulator, ada: Account) -> MediaServer:
 
 
 @pytest.fixture
-def grace(plex: PlexEmulator) -> Account:
-    """Return somebody else."""
-    return plex.add_account("grace", password=None)
-
-
-@pytest.fixture
 async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServer:
     """Return a server that Grace shares with Ada, both in the same house."""
     library = await plex.add_server("Library", owner=grace)

@@ -25,7 +25,7 @@ from aiohttp import ClientSession
 from benchmarks.emulator import World, emulated
 from benchmarks.figures import Report, at_most
 from benchmarks.home_assistant import account_in, home_assistant
-from benchmarks.measuring import verify
+from benchmarks.measuring import call_rate_async, verify
 from benchmarks.operations import Floor
 from custom_components.plex_account.coordinator import PlexAccountCoordinator
 
@@ -33,6 +33,8 @@ SIZES = (1, 10, 100, 500)
 ROUNDS = 7
 # Of servers, in each round.
 REFRESHES = 500
+# Seconds in which only bare requests are made.
+BARE_DURATION = 0.2
 # Seconds, of a coordinator's own choice.
 SPREAD = (0.05, 0.5)
 AT_ONCE = (0.0, 0.0)
@@ -123,19 +125,11 @@ async def _cpu_times(world: World, account: PlexAccountCoordinator) -> list[CpuT
                 seconds[index] += end - start
             _verify(account)
         own, one_by_one, at_once = (1e6 * total / count for total in seconds)
-        floor = await _bare_request(world)
+        async with ClientSession() as session:
+            bare = Floor(session, world.first).get_transient_token
+            _, floor = await call_rate_async(bare, 1, BARE_DURATION)
         rounds.append(CpuTimes(own, one_by_one, at_once, floor))
     return rounds
-
-
-async def _bare_request(world: World) -> float:
-    """Return the microseconds of CPU time that a request alone takes."""
-    async with ClientSession() as session:
-        operation = Floor(session, world.first).get_transient_token
-        start = time.process_time()
-        for _ in range(REFRESHES):
-            await operation()
-        return 1e6 * (time.process_time() - start) / REFRESHES
 
 
 async def _stalls(
@@ -164,7 +158,7 @@ async def _refresh(
     await asyncio.gather(
         account.async_refresh(),
         *(
-            refresh_later(random.uniform(*spread), index)  # noqa: S311
+            refresh_later(random.uniform(*spread), index)  # noqa: S311 - no secret
             for index in range(len(servers))
         ),
     )

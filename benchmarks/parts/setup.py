@@ -1,12 +1,12 @@
 """Setting an account up with every answer 50 ms away, beside python-plexapi.
 
-In round trips, each what a bare request takes meanwhile, which is a little more than
-50 ms. `setup_network` is the part until all servers are known to work: what follows is
-Home Assistant adding four entities for each. And how many times
-as long python-plexapi takes to connect to all servers, one `resource.connect()` after
-the other as its users do; `_threads` calls 32 of them at once. With `_holes`, four of
-six addresses of each server never answer; python-plexapi waits for all of them, and is
-told to give up after a second rather than its usual 30.
+In round trips, each what a bare request takes at that distance, which is a little more
+than 50 ms. `setup_network` is the part until all servers are known to work: what
+follows is Home Assistant adding four entities for each. And how many times as long
+python-plexapi takes to connect to all servers, one `resource.connect()` after the other
+as its users do; `_threads` calls 32 of them at once. With `_holes`, four of six
+addresses of each server never answer; python-plexapi waits for all of them, and is told
+to give up after a second rather than its usual 30.
 """
 
 import gc

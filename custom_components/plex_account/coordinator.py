@@ -11,7 +11,6 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.typing import UNDEFINED
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 from homeassistant.util.async_ import create_eager_task
@@ -217,28 +216,27 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         owned = {key: server for key, server in data.servers.items() if server.owned}
         for key in self.servers.keys() - owned.keys():
             await self.servers.pop(key).async_shutdown()
-        new: dict[str, PlexServerCoordinator] = {}
-        due: dict[str, PlexServerCoordinator] = {}
+        new: list[PlexServerCoordinator] = []
+        due: list[PlexServerCoordinator] = []
         for key, resource in owned.items():
             if server := self.servers.get(key):
                 if server.async_set_resource(resource):
-                    due[key] = server
+                    due.append(server)
             else:
                 server = PlexServerCoordinator(self, resource)
                 self.servers[key] = server
-                (new if resource.presence else due)[key] = server
+                (new if resource.presence else due).append(server)
         self._async_update_devices()
-        # The device of a new one can wait until the server has told about itself.
-        for key in self.servers.keys() - new.keys():
-            self.servers[key].async_update_device()
-        for server in due.values():
+        for server in self.servers.values():
+            server.async_update_device()
+        for server in due:
             self.config_entry.async_create_background_task(
                 self.hass, server.async_refresh(), f"{server.name} refresh"
             )
         # All together, and only those that plex.tv believes to be online are waited
         # for: their entities shall have a state from the start.
         await asyncio.gather(
-            *(create_eager_task(server.async_refresh()) for server in new.values())
+            *(create_eager_task(server.async_refresh()) for server in new)
         )
 
     @callback
@@ -281,7 +279,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         self.server: ServerIdentity | None = None
         self.outcome: ProbeOutcome | None = None
         self.name_blocked = False
-        self._device_details: tuple[str | None, ...] = ()
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         self._failed: PlexServerData | None = None
 
@@ -299,14 +296,22 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
     @callback
     def async_update_device(self) -> None:
         """Make the device that of the server as we know it."""
-        uri = self.data.connection.uri if self.data else None
-        details = (self.resource.product, self.resource.name, self.version, uri)
-        # There mostly is nothing new, which takes the registry much longer to find out.
-        if details == self._device_details and self.device:
-            return
-        product, name, version, uri = self._device_details = details
-        account = self.account.device
+        device, account = self.device, self.account.device
         assert account, "Its device is made before those of its servers"
+        product, name, version = self.resource.product, self.resource.name, self.version
+        # What is known from before a restart stays until there is something better.
+        url = device.configuration_url if device else None
+        if self.data:
+            url = f"{self.data.connection.uri}/web"
+        # There mostly is nothing new, which takes the registry much longer to find out.
+        if device and (product, name, version, url, account.id) == (
+            device.model,
+            device.name,
+            device.sw_version,
+            device.configuration_url,
+            device.via_device_id,
+        ):
+            return
         dr.async_get(self.hass).async_get_or_create(
             config_entry_id=self.config_entry.entry_id,
             identifiers={self.device_identifier},
@@ -314,8 +319,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             model=product,
             name=name,
             sw_version=version,
-            # What is known from before a restart stays until there is something better.
-            configuration_url=f"{uri}/web" if uri else UNDEFINED,
+            configuration_url=url,
             via_device_id=account.id,
         )
 

@@ -41,7 +41,7 @@ class Child(ABC):
             self._log = self.folder / "output.log"
             with self._log.open("wb") as output:
                 # In a session of its own, as Ctrl-C is for us: we end it in order.
-                self._process = subprocess.Popen(  # noqa: S603
+                self._process = subprocess.Popen(  # noqa: S603 - our own command
                     self._prepare(),
                     cwd=ROOT,
                     env=self._environment(),

@@ -9,6 +9,7 @@ from aiohttp import ClientSession
 import pytest
 from yarl import URL
 
+from tests.const import PHONE
 from tests.plex_emulator.films import FILE, FILE_PATH, POSTER_PATH, RATING_KEY
 
 from .emulator_process import EmulatorClient
@@ -20,19 +21,6 @@ from .waiting import eventually
 SERVER = "Attic"
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PLAYER = "media_player.plex_living_room"
-PHONE = {
-    "app_data": {"push_websocket_channel": True},
-    "app_id": "example.companion",
-    "app_name": "Companion",
-    "app_version": "1",
-    "device_id": "nokia",
-    "device_name": "Nokia",
-    "manufacturer": "Nokia",
-    "model": "3310",
-    "os_name": "none",
-    "os_version": "1",
-    "supports_encryption": False,
-}
 # Seconds, for what takes a moment.
 PATIENCE = 15
 
@@ -60,7 +48,11 @@ class Phone:
 @pytest.fixture
 async def phone(home: HassClient) -> AsyncGenerator[Phone]:
     """Register a phone."""
-    registered = await home.rest("POST", "mobile_app/registrations", PHONE)
+    registered = await home.rest(
+        "POST",
+        "mobile_app/registrations",
+        PHONE | {"app_data": {"push_websocket_channel": True}},
+    )
     (entry,) = await home.entries("mobile_app")
     (device,) = await home.devices(entry["entry_id"])
     yield Phone(device["id"], registered["webhook_id"])

@@ -39,7 +39,7 @@ async def run(port: int, state: Path | None) -> None:
         loop.add_signal_handler(number, stop.set)
     async with PlexEmulator(port=port) as plex:
         await build_demo_world(plex)
-        print(introduction(plex), flush=True)  # noqa: T201
+        print(introduction(plex), flush=True)  # noqa: T201 - it is a command
         if state:
             write_state(state, plex)
         await stop.wait()

@@ -1,7 +1,7 @@
 """Tests of what happens in the middle of something else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from custom_components.plex_account import client, config_flow, coordinator
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components.image import async_get_image
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
 from homeassistant.const import ATTR_ENTITY_ID, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -215,6 +215,21 @@ async def end(hold: Hold, *tasks: asyncio.Task[Any]) -> None:
         await asyncio.gather(*tasks)
 
 
+async def interrupt(
+    world: World,
+    path: str,
+    do: Callable[[str], Coroutine[Any, Any, object]],
+    *,
+    answered: bool = False,
+) -> ConfigEntry:
+    """Do something with the entry of the account while something else is going on."""
+    (entry,) = world.hass.config_entries.async_entries(DOMAIN)
+    hold, doing = await start(world, path, answered=answered)
+    await end(hold, doing, asyncio.create_task(do(entry.entry_id)))
+    await world.settle()
+    return entry
+
+
 @pytest.fixture
 def ping_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each refresh extend the life of the token."""
@@ -230,11 +245,7 @@ async def test_unload(
     hass = world.hass
     await world.set_up()
     registered = world.registered()
-    (entry,) = hass.config_entries.async_entries(DOMAIN)
-    hold, doing = await start(world, path)
-    unload = asyncio.create_task(hass.config_entries.async_unload(entry.entry_id))
-    await end(hold, doing, unload)
-    await world.settle()
+    entry = await interrupt(world, path, hass.config_entries.async_unload)
     assert entry.state is ConfigEntryState.NOT_LOADED
     before = len(world.plex.requests)
     async_fire_time_changed(hass, fire_all=True)
@@ -255,14 +266,9 @@ async def test_reload(
     world: World, caplog: pytest.LogCaptureFixture, path: str
 ) -> None:
     """An account that is loaded again works as before."""
-    hass = world.hass
     await world.set_up()
     registered = world.registered()
-    (entry,) = hass.config_entries.async_entries(DOMAIN)
-    hold, doing = await start(world, path)
-    reload = asyncio.create_task(hass.config_entries.async_reload(entry.entry_id))
-    await end(hold, doing, reload)
-    await world.settle()
+    entry = await interrupt(world, path, world.hass.config_entries.async_reload)
     assert entry.state is ConfigEntryState.LOADED
     await check_well(world)
     assert world.registered() == registered
@@ -278,11 +284,9 @@ async def test_remove(
     """An account that is removed leaves nothing, here and at plex.tv."""
     hass = world.hass
     await world.set_up()
-    (entry,) = hass.config_entries.async_entries(DOMAIN)
-    hold, doing = await start(world, path, answered=answered)
-    remove = asyncio.create_task(hass.config_entries.async_remove(entry.entry_id))
-    await end(hold, doing, remove)
-    await world.settle()
+    entry = await interrupt(
+        world, path, hass.config_entries.async_remove, answered=answered
+    )
     assert not hass.config_entries.async_entries(DOMAIN)
     assert not dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert not er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
