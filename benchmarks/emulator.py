@@ -12,9 +12,9 @@ import ssl
 import sys
 from typing import Any
 
-import trustme
+from aiohttp import ClientSession, TCPConnector
 
-from tests.plex_emulator import Account, Connection, MediaServer, PlexEmulator
+from tests.plex_emulator import Account, CertificateAuthority, Connection, PlexEmulator
 
 from .measuring import Target
 from .process import Child
@@ -50,6 +50,11 @@ class World:
         assert self.target
         return self.target
 
+    def session(self) -> ClientSession:
+        """Return a session that trusts the servers, without any connection yet."""
+        context = ssl.create_default_context(cadata=self.certificates or None)
+        return ClientSession(connector=TCPConnector(ssl=context))
+
     async def set_latency(self, seconds: float) -> None:
         """Let every answer take so much longer."""
         await self.child("set_latency", seconds=seconds)
@@ -62,11 +67,11 @@ class World:
 
 @asynccontextmanager
 async def emulated(
-    *, servers: int = 1, holes: int = 0, tls: bool = False
+    *, servers: int = 1, holes: int = 0, tls: bool = True
 ) -> AsyncGenerator[World]:
     """Start a world in which each server has so many addresses that never answer.
 
-    The one that works is local; with `tls` it is reached by HTTPS.
+    The one that works is local, and reached by HTTPS unless peers can't do that.
     """
     options = json.dumps({"servers": servers, "holes": holes, "tls": tls})
     async with Child.module("emulator", options) as child:
@@ -82,11 +87,10 @@ class _Emulation:
     def __init__(self, plex: PlexEmulator, stack: ExitStack) -> None:
         self._plex = plex
         self._stack = stack
-        self._authority = trustme.CA()
         self._holes: list[int] = []
         self._account: Account
 
-    async def build(self, servers: int, holes: int, *, tls: bool) -> None:
+    async def build(self, servers: int, holes: int) -> None:
         """Make the account and its servers."""
         plex = self._plex
         self._account = plex.add_account(USERNAME, password=PASSWORD, plex_pass=True)
@@ -97,8 +101,7 @@ class _Emulation:
             self._holes.append(hole.getsockname()[1])
         for number in range(servers):
             server = await plex.add_server(f"Server {number}", owner=self._account)
-            url = await self._add_tls(server) if tls else server.url
-            server.listing.connections = self._connections(url)
+            server.listing.connections = self._connections(server.url)
 
     async def describe(self) -> object:
         """Tell what there is."""
@@ -122,7 +125,7 @@ class _Emulation:
             "token": plex.tv.issue(account, CLIENT_IDENTIFIER).text,
             "servers": [server.name for server in plex.servers],
             "target": target,
-            "certificates": self._authority.cert_pem.bytes().decode(),
+            "certificates": self._plex.authority.pem if self._plex.authority else "",
         }
 
     async def set_latency(self, seconds: float) -> None:
@@ -138,14 +141,6 @@ class _Emulation:
         self._plex.requests.clear()
         gc.collect()
         return [[*key, count] for key, count in counts.items()]
-
-    async def _add_tls(self, server: MediaServer) -> str:
-        """Let a server answer by HTTPS as well."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._authority.issue_cert(LOOPBACK).configure_cert(context)
-        listener = server.add_listener(ssl_context=context)
-        await listener.start()
-        return listener.url
 
     def _connections(self, url: str) -> list[Connection]:
         """Return the address that works, one that refuses, and the black holes.
@@ -165,10 +160,12 @@ class _Emulation:
 
 
 async def _main() -> None:
+    options = json.loads(sys.argv[1])
+    authority = CertificateAuthority() if options.pop("tls") else None
     with ExitStack() as stack:
-        async with PlexEmulator() as plex:
+        async with PlexEmulator(authority=authority) as plex:
             emulation = _Emulation(plex, stack)
-            await emulation.build(**json.loads(sys.argv[1]))
+            await emulation.build(**options)
             gc.collect()
             gc.freeze()
             await serve_async(

@@ -2,9 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from socket import AF_UNSPEC
+import ssl
 import tempfile
 from types import MappingProxyType
 from typing import cast
+
+from aiohttp import BaseConnector, TCPConnector
 
 # Puts Home Assistant's own engines in the place of httpx and voluptuous, so is first.
 from homeassistant import bootstrap, loader
@@ -17,13 +21,20 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import CoreState, HomeAssistant
-from homeassistant.helpers.aiohttp_client import DATA_RESOLVER, HassAsyncDNSResolver
+from homeassistant.helpers.aiohttp_client import (
+    DATA_CONNECTOR,
+    DATA_RESOLVER,
+    HassAsyncDNSResolver,
+)
+from homeassistant.util.ssl import SSLCipherList
 from tests.plex_emulator import LoopbackResolver
 
 from .emulator import CLIENT_IDENTIFIER, World
 from .measuring import verify
 
 DOMAIN = "plex_account"
+# What Home Assistant trusts: the emulated worlds that it has seen.
+TRUSTED = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @asynccontextmanager
@@ -40,18 +51,26 @@ async def home_assistant() -> AsyncGenerator[HomeAssistant]:
         await bootstrap.async_load_base_functionality(hass)
         hass.auth = await auth_manager_from_config(hass, [], [])
         # It would look for names in the network.
-        hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, LoopbackResolver())
+        resolver = LoopbackResolver()
+        hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, resolver)
+        connector = TCPConnector(ssl=TRUSTED, resolver=resolver)
+        connectors: dict[tuple[bool, int, str], BaseConnector] = {
+            (True, AF_UNSPEC, SSLCipherList.PYTHON_DEFAULT): connector
+        }
+        hass.data[DATA_CONNECTOR] = connectors
         # Not async_start, which would open a port for its frontend.
         hass.set_state(CoreState.running)
         try:
             yield hass
         finally:
             await hass.async_stop(force=True)
+            await connector.close()
 
 
 @asynccontextmanager
 async def account_in(hass: HomeAssistant, world: World) -> AsyncGenerator[ConfigEntry]:
     """Have the emulated account set up."""
+    TRUSTED.load_verify_locations(cadata=world.certificates)
     entry = entry_of(world)
     await hass.config_entries.async_add(entry)
     verify(right=entry.state is ConfigEntryState.LOADED)

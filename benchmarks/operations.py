@@ -121,7 +121,7 @@ class Floor:
         """Prepare what every request needs."""
         self._session = session
         self._target = target
-        self._headers = identity("floor").headers()
+        self._headers = {"Accept": "application/json", **identity("floor").headers()}
         self._tv_headers = dict(self._headers)
         self._server_headers = self._headers | {"X-Plex-Token": target.server_token}
 

@@ -41,6 +41,7 @@ from .plex_emulator import (
     MediaServer,
     PlexEmulator,
 )
+from .plex_emulator.emulator import LOOPBACK
 
 
 @pytest.fixture
@@ -60,29 +61,25 @@ def resolver() -> LoopbackResolver:
     return LoopbackResolver()
 
 
-@pytest.fixture
-def hass(hass: HomeAssistant, resolver: LoopbackResolver) -> HomeAssistant:
-    """Let Home Assistant load this integration, and ask no real name server."""
-    hass.data.pop(DATA_CUSTOM_COMPONENTS)
-    hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, resolver)
-    return hass
-
-
 @pytest.fixture(scope="session")
 def authority() -> CertificateAuthority:
     """Return an authority that has its certificates before a test sets the clock."""
     authority = CertificateAuthority()
-    for domain in (PLEX_DIRECT, NEW_PLEX_DIRECT):
-        authority.server_context(f"*.{domain}")
+    for names in (LOOPBACK, (f"*.{PLEX_DIRECT}",), (f"*.{NEW_PLEX_DIRECT}",)):
+        authority.server_context(*names)
     return authority
 
 
 @pytest.fixture
-async def trust(
-    hass: HomeAssistant, authority: CertificateAuthority, resolver: LoopbackResolver
-) -> AsyncGenerator[None]:
-    """Let Home Assistant trust this authority, and find servers below plex.direct."""
-    resolver.patterns.append("*.plex.direct")
+async def hass(
+    hass: HomeAssistant, resolver: LoopbackResolver, authority: CertificateAuthority
+) -> AsyncGenerator[HomeAssistant]:
+    """Let Home Assistant load this integration, and trust the emulator's authority.
+
+    It asks no real name server.
+    """
+    hass.data.pop(DATA_CUSTOM_COMPONENTS)
+    hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, resolver)
     connector = TCPConnector(ssl=authority.client_context(), resolver=resolver)
     connectors: dict[tuple[bool, int, str], BaseConnector] = {
         (True, AF_UNSPEC, SSLCipherList.PYTHON_DEFAULT): connector
@@ -97,14 +94,20 @@ async def trust(
             handler(loop, context)
 
     hass.loop.set_exception_handler(handle)
-    yield
+    yield hass
     await connector.close()
 
 
 @pytest.fixture
-async def plex() -> AsyncGenerator[PlexEmulator]:
+def names(resolver: LoopbackResolver) -> None:
+    """Let the names of servers resolve."""
+    resolver.patterns.append("*.plex.direct")
+
+
+@pytest.fixture
+async def plex(authority: CertificateAuthority) -> AsyncGenerator[PlexEmulator]:
     """Return a plex.tv without anyone in it."""
-    async with PlexEmulator() as emulator:
+    async with PlexEmulator(authority=authority) as emulator:
         yield emulator
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+import random
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account import client, config_flow
+from custom_components.plex_account import config_flow, identity
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
@@ -343,9 +344,10 @@ async def test_unknown_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What nobody thought of is logged with its trace, and told."""
-    with patch.object(config_flow, "uuid4", return_value="can't be\na header"):
-        result = await start(hass, "password")
-    result = await configure(hass, result, credentials(plex))
+    plex.faults.add(error(503))
+    result = await start(hass, "password")
+    with patch.object(random, "uniform", side_effect=LookupError):
+        result = await configure(hass, result, credentials(plex))
     assert result["errors"] == {"base": "unknown"}
     assert "Unexpected error while signing in" in caplog.text
     assert PASSWORD not in caplog.text
@@ -437,7 +439,7 @@ async def test_sign_out_fails(
     fault: Fault,
 ) -> None:
     """A sign-out that fails is told in the log, and nothing waits for it."""
-    monkeypatch.setattr(client, "SIGN_OUT_TIMEOUT", 0.1)
+    monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.1)
     plex.faults.add(fault, path="/api/v2/users/signout")
     config_entry.add_to_hass(hass)
     result = await start(hass, "password")

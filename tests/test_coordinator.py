@@ -271,7 +271,7 @@ async def test_server_set_up_anew(
     attic.listing.client_identifier = new = "f" * 40
     await tick(SERVER_POLL)
     assert set(config_entry.runtime_data.servers) == {new} != {old}
-    assert config_entry.runtime_data.servers[new].reachable
+    assert config_entry.runtime_data.servers[new].data.reachable
 
 
 async def test_new_access_token(
@@ -400,7 +400,7 @@ async def test_renamed_certificate(
     config_entry: MockConfigEntry,
     tick: Tick,
     authority: CertificateAuthority,
-    trust: None,
+    names: None,
 ) -> None:
     """When a new certificate has another name, plex.tv is asked for it at once."""
     old = await listen(attic, authority, PLEX_DIRECT)
@@ -428,14 +428,20 @@ async def test_hidden_address(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
 ) -> None:
-    """Where name servers hide a local address, it is used itself; that is told."""
-    port = attic.listeners[0].port
-    hidden = Connection.plex_direct("192.168.1.5", port, domain=PLEX_DIRECT, local=True)
+    """Where name servers hide a local address, it is used itself; that is told.
+
+    Others can use it without encryption only, so that way is listed as well.
+    """
+    listener = await listen(attic, authority, PLEX_DIRECT)
+    hidden = Connection.plex_direct(
+        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+    )
     attic.listing.connections = [hidden]
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
-    assert uri_of(config_entry, attic) == attic.url
+    assert uri_of(config_entry, attic) == hidden.uri
     (issue,) = ir.async_get(hass).issues.values()
     assert issue.translation_key == "dns_rebinding"
 
@@ -449,11 +455,12 @@ async def test_hidden_address(
         blocking=True,
         return_response=True,
     )
-    assert response["preferred_uri"] == attic.url
+    assert response["preferred_uri"] == hidden.uri
+    plain = f"http://127.0.0.1:{listener.port}"
     assert [
         (connection["uri"], connection["reachable"])
         for connection in response["connections"]
-    ] == [(hidden.uri, False), (attic.url, True)]
+    ] == [(hidden.uri, True), (plain, None)]
 
 
 async def test_hidden_address_over_https(
@@ -464,7 +471,7 @@ async def test_hidden_address_over_https(
     tick: Tick,
     authority: CertificateAuthority,
     resolver: LoopbackResolver,
-    trust: None,
+    names: None,
 ) -> None:
     """With HTTPS required the certificate is still that of the name; it is curable."""
     resolver.patterns.clear()
@@ -498,7 +505,7 @@ async def test_wrong_certificate_at_hidden_address(
     config_entry: MockConfigEntry,
     authority: CertificateAuthority,
     resolver: LoopbackResolver,
-    trust: None,
+    names: None,
 ) -> None:
     """Whoever is at the address without the certificate is not asked for a token."""
     resolver.patterns.clear()
@@ -522,7 +529,7 @@ async def test_better_connection(
     config_entry: MockConfigEntry,
     tick: Tick,
     authority: CertificateAuthority,
-    trust: None,
+    names: None,
 ) -> None:
     """A relay is left for a better way, which is looked for each half hour."""
     relay = await listen(attic, authority, PLEX_DIRECT)
@@ -561,7 +568,7 @@ async def test_no_better_connection(
     config_entry: MockConfigEntry,
     tick: Tick,
     authority: CertificateAuthority,
-    trust: None,
+    names: None,
 ) -> None:
     """If there is none the relay is kept; a new address is tried without delay."""
     relay = await listen(attic, authority, PLEX_DIRECT)
@@ -592,5 +599,5 @@ async def test_waiting_action_survives_unload(
     server = config_entry.runtime_data.servers[attic.machine_identifier]
     await hass.config_entries.async_unload(config_entry.entry_id)
     with pytest.raises(HomeAssistantError) as raised:
-        await server.async_reconnect(server.data)
+        await server.async_renew_token()
     assert raised.value.translation_key == "server_unreachable"

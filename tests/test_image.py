@@ -1,7 +1,9 @@
 """Tests of the avatar."""
 
+from datetime import timedelta
 from http import HTTPStatus
 
+from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
@@ -78,14 +80,20 @@ async def test_avatar_fails(
     plex: PlexEmulator,
     ada: Account,
     loaded: MockConfigEntry,
+    freezer: TickingDateTimeFactory,
     fault: Fault,
 ) -> None:
-    """A picture that can't be had is missing, until it can."""
+    """A picture that can't be had is missing, and not asked for at each look."""
     rule = plex.faults.add(fault, path=PATH)
     client = await hass_client()
     response = await client.get(f"/api/image_proxy/{AVATAR}")
     assert response.status == HTTPStatus.INTERNAL_SERVER_ERROR
     plex.faults.remove(rule)
+    asked = len(plex.requests)
+    response = await client.get(f"/api/image_proxy/{AVATAR}")
+    assert response.status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert len(plex.requests) == asked
+    freezer.tick(timedelta(minutes=5, seconds=1))
     response = await client.get(f"/api/image_proxy/{AVATAR}")
     assert await response.read() == ada.avatar
 

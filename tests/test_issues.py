@@ -15,8 +15,11 @@ def keys(hass: HomeAssistant) -> list[str | None]:
     """Return the translation keys of the issues there are."""
     issues = ir.async_get(hass).issues.values()
     for issue in issues:
-        assert issue.translation_placeholders == {"account": "ada", "name": "Attic"}
-        assert not issue.is_fixable
+        assert issue.translation_placeholders == {
+            "name": "Attic",
+            "markdown_account": "ada",
+            "markdown_name": "Attic",
+        }
     return [issue.translation_key for issue in issues]
 
 

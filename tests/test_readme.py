@@ -227,7 +227,7 @@ async def home(
     freezer: TickingDateTimeFactory,
     plex: PlexEmulator,
     authority: CertificateAuthority,
-    trust: None,
+    names: None,
     addresses: list[str],
 ) -> Home:
     """Return a home with an account that is set up, and a clock that can be set."""

@@ -30,7 +30,6 @@ from custom_components import plex_account
 from custom_components.plex_account import errors
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components.brands.const import ALLOWED_IMAGES
-from homeassistant.components.repairs import RepairsFlow
 from homeassistant.config_entries import ConfigFlow, OptionsFlow
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, Service
@@ -1061,44 +1060,6 @@ def test_device_translations() -> None:
         for key in keys_in(source, argument(call, "translation_key"))
     }
     assert ENGLISH.get("device", {}).keys() == used
-
-
-def test_issue_translations() -> None:
-    """Every repair issue has texts with what the code gives, and no others."""
-    texts = ENGLISH.get("issues", {})
-    repairs = list(flows(RepairsFlow))
-    used: set[str] = set()
-    for source in HASS_SOURCES:
-        for call in calls(source.tree, "async_create_issue"):
-            keys = keys_in(source, argument(call, "translation_key"))
-            given = names_given(source, argument(call, "translation_placeholders"))
-            used |= keys
-            if constant(source, argument(call, "is_fixable")):
-                for flow in repairs:
-                    for form in flow.calls(*FORMS):
-                        names = argument(form, "description_placeholders")
-                        given |= names_given(flow.source, names)
-                for key in keys & texts.keys():
-                    assert texts[key].keys() == {"title", "fix_flow"}, key
-                    assert placeholders(texts[key]) <= given, key
-            else:
-                for key in keys & texts.keys():
-                    assert texts[key].keys() == {"title", "description"}, key
-                    assert placeholders(texts[key]) == given, key
-    assert texts.keys() == used
-    steps = {
-        constant(flow.source, argument(form, "step_id"))
-        for flow in repairs
-        for form in flow.calls(*FORMS)
-    }
-    if any(any(calls(source.tree, "ConfirmRepairFlow")) for source in HASS_SOURCES):
-        steps.add("confirm")
-    shown = {
-        step
-        for text in texts.values()
-        for step in text.get("fix_flow", {}).get("step", ())
-    }
-    assert shown == steps
 
 
 def test_system_health_translations() -> None:

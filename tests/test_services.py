@@ -9,6 +9,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 import voluptuous as vol
 from yarl import URL
 
+from custom_components.plex_account import services
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.core import Context, HomeAssistant
@@ -270,6 +271,23 @@ async def test_get_transient_token_errors(
     assert raised.value.translation_placeholders == {"name": "Attic"}
     await hass.async_block_till_done(wait_background_tasks=True)
     assert not hass.config_entries.flow.async_progress()
+
+
+async def test_in_time(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever an action waits for, it ends; what it has started goes on."""
+    assert services.ACTION_TIMEOUT == 15
+    monkeypatch.setattr(services, "ACTION_TIMEOUT", 0.1)
+    attic.latency = 0.2
+    with pytest.raises(HomeAssistantError, match="Plex did not answer in time"):
+        await call(hass, loaded, "get_transient_token", refresh=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(attic.transient_tokens) == 2
 
 
 async def test_renewed_once(

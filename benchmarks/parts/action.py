@@ -3,8 +3,6 @@
 Connections are not tried (`probe` is off), so it is the same single request.
 """
 
-from aiohttp import ClientSession
-
 from benchmarks.emulator import emulated
 from benchmarks.figures import Report, at_least, at_most
 from benchmarks.home_assistant import DOMAIN, account_in, home_assistant
@@ -25,7 +23,7 @@ async def run(report: Report) -> None:
         emulated() as world,
         home_assistant() as hass,
         account_in(hass, world) as entry,
-        ClientSession() as session,
+        world.session() as session,
     ):
         target = world.first
 

@@ -20,8 +20,6 @@ from itertools import pairwise
 import random
 import time
 
-from aiohttp import ClientSession
-
 from benchmarks.emulator import World, emulated
 from benchmarks.figures import Report, at_most
 from benchmarks.home_assistant import account_in, home_assistant
@@ -125,7 +123,7 @@ async def _cpu_times(world: World, account: PlexAccountCoordinator) -> list[CpuT
                 seconds[index] += end - start
             _verify(account)
         own, one_by_one, at_once = (1e6 * total / count for total in seconds)
-        async with ClientSession() as session:
+        async with world.session() as session:
             bare = Floor(session, world.first).get_transient_token
             _, floor = await call_rate_async(bare, 1, BARE_DURATION)
         rounds.append(CpuTimes(own, one_by_one, at_once, floor))
@@ -169,7 +167,7 @@ def _verify(account: PlexAccountCoordinator) -> None:
     """Refuse to measure what does not work."""
     servers = account.servers.values()
     verify(right=account.last_update_success)
-    verify(right=all(server.reachable for server in servers))
+    verify(right=all(server.data.reachable for server in servers))
 
 
 @asynccontextmanager

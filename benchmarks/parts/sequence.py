@@ -54,7 +54,7 @@ async def run(report: Report) -> None:
     for name, reason in MISSING.items():
         report.add_missing(f"sequence_missing.{name}", reason)
     async with AsyncExitStack() as stack:
-        world = await stack.enter_async_context(emulated())
+        world = await stack.enter_async_context(emulated(tls=False))
         session = await stack.enter_async_context(ClientSession())
         target = world.first
         ours = all_of(Ours(session, target))

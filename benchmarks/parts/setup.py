@@ -15,8 +15,6 @@ import time
 from typing import Any
 from unittest.mock import patch
 
-from aiohttp import ClientSession
-
 from benchmarks.emulator import World, emulated
 from benchmarks.figures import Report, at_least, at_most
 from benchmarks.home_assistant import account_in, home_assistant
@@ -76,7 +74,7 @@ async def measure_set_up(
 
 async def _round_trip(world: World) -> float:
     """Return the seconds that a bare request takes."""
-    async with ClientSession() as session:
+    async with world.session() as session:
         floor = Floor(session, world.first)
         # The first one makes a connection.
         _, *taken = await time_rows_async([floor.get_transient_token], 1 + TRIPS)
@@ -109,7 +107,7 @@ async def _set_up(hass: HomeAssistant, world: World) -> list[tuple[float, float]
             taken.append((refreshed - start, time.perf_counter() - start))
             servers = entry.runtime_data.servers.values()
             verify(right=len(servers) == len(world.servers))
-            verify(right=all(server.reachable for server in servers))
+            verify(right=all(server.data.reachable for server in servers))
             verify(right=entry.state is ConfigEntryState.LOADED)
             await hass.async_block_till_done(wait_background_tasks=True)
     return taken

@@ -5,10 +5,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
-from .client import async_sign_out, plex_tv_client
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
+from .identity import async_sign_out, plex_tv_client
 from .services import async_setup_services
+from .store import PlexStore
 
 PLATFORMS: list[Platform] = [
     Platform.BINARY_SENSOR,
@@ -43,6 +44,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> boo
 
 async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> None:
     """Sign out, so that plex.tv forgets the token and this device."""
+    await PlexStore(hass, entry.entry_id).async_remove()
     await async_sign_out(
         plex_tv_client(
             hass,

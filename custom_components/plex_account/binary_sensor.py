@@ -88,4 +88,4 @@ class PlexConnectivityBinarySensor(PlexServerEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool:
         """Return if the server answered when it was last asked."""
-        return self.coordinator.reachable
+        return self.coordinator.data.reachable

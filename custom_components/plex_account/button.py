@@ -38,4 +38,4 @@ class PlexRenewTokenButton(PlexServerEntity, ButtonEntity):
     @override
     async def async_press(self) -> None:
         """Replace the token; what was handed out before lives on until it expires."""
-        await self.coordinator.async_reconnect(self.coordinator.data)
+        await self.coordinator.async_renew_token()

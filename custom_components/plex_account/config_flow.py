@@ -10,7 +10,6 @@ from uuid import uuid4
 # Home Assistant's alias of voluptuous does not have it.
 from probatio import Secret
 import voluptuous as vol
-from yarl import URL
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
@@ -40,9 +39,11 @@ from .api import (
     PlexTvClient,
     PlexTwoFactorRequiredError,
     User,
+    parse_url,
 )
-from .client import async_sign_out, plex_tv_client
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER
+from .identity import async_sign_out, plex_tv_client
+from .markdown import escape_markdown
 
 SECTION_ADVANCED = "advanced"
 
@@ -124,7 +125,9 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_menu(
             step_id="reauth_confirm",
             menu_options=SIGN_IN_STEPS,
-            description_placeholders={"account": self._get_reauth_entry().title},
+            description_placeholders={
+                "account": escape_markdown(self._get_reauth_entry().title)
+            },
         )
 
     async def async_step_reconfigure(
@@ -136,7 +139,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         return self.async_show_menu(
             step_id="reconfigure",
             menu_options=SIGN_IN_STEPS,
-            description_placeholders={"account": entry.title},
+            description_placeholders={"account": escape_markdown(entry.title)},
         )
 
     async def async_step_password(
@@ -211,7 +214,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="link_wait",
             progress_action="link",
             description_placeholders={
-                "code": self._pin.code,
+                "code": escape_markdown(self._pin.code),
                 "url": LINK_URL,
                 "qr_code": self._qr_code,
             },
@@ -393,13 +396,10 @@ async def _async_get_qr_code(client: PlexTvClient, pin: Pin) -> str:
 
 def _is_safe_url(text: str) -> bool:
     """Return if a password may be sent there: over HTTPS, or within this machine."""
-    try:
-        url = URL(text)
-    except ValueError:
+    url = parse_url(text)
+    if url is None or url.query_string or url.fragment:
         return False
-    if not url.host or url.user or url.password or url.query_string or url.fragment:
-        return False
-    return url.scheme == "https" or (url.scheme == "http" and _is_loopback(url.host))
+    return url.scheme == "https" or _is_loopback(f"{url.host}")
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,3 +8,6 @@ LOGGER = logging.getLogger(__package__)
 
 CONF_CLIENT_IDENTIFIER: Final = "client_identifier"
 CONF_SERVER_URL: Final = "server_url"
+
+# By what name users know it.
+PLEX_TV: Final = "plex.tv"

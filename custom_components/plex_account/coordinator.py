@@ -1,8 +1,14 @@
-"""Keep an account's details, and a transient token for each of its servers, fresh."""
+"""Keep an account's details, and a transient token for each of its servers, fresh.
 
+All that can be seen of an account or a server is in the `data` of its coordinator,
+which tells its listeners when that changes. What else a coordinator has is machinery.
+"""
+
+from abc import abstractmethod
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import override
 
 from homeassistant.config_entries import ConfigEntry
@@ -17,25 +23,23 @@ from homeassistant.util.async_ import create_eager_task
 
 from .api import (
     Connection,
-    ConnectionTier,
     PlexAuthenticationError,
     PlexConnectionError,
     PlexError,
-    PlexServerClient,
-    ProbeOutcome,
+    PlexRateLimitError,
+    PlexServerError,
     Resource,
-    ServerIdentity,
     SourceConnectionInformation,
     TransientToken,
     User,
-    probe_connections,
-    tier,
-    usable_connections,
+    is_encrypted,
 )
-from .client import client_identity, plex_tv_client
-from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER
+from .connection import PlexServerData, ServerConnector
+from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER, PLEX_TV
 from .errors import error_translation, server_error_translation, translation
+from .identity import client_identity, plex_tv_client
 from .issues import async_delete_issues, async_update_issues
+from .store import PlexStore
 
 ACCOUNT_UPDATE_INTERVAL = timedelta(minutes=30)
 PING_INTERVAL = timedelta(days=1)
@@ -44,26 +48,44 @@ SERVER_UPDATE_INTERVAL = timedelta(minutes=5)
 BETTER_CONNECTION_INTERVAL: float = 1800
 # A transient token dies after 48 hours; whoever gets one shall have some of them.
 TRANSIENT_TOKEN_RENEWAL_AGE = timedelta(hours=44)
-
-PLEX_TV = "plex.tv"
+# Attempts beyond the first to get a token where a server has just answered.
+MAX_RETRIES = 2
+# Seconds that Plex may keep us away at the most, by what would have to wait.
+MAX_POLL_PAUSE: float = 3600
+MAX_SETUP_PAUSE: float = 900
+# Seconds that nobody asks after having asked too often, if Plex does not say how many.
+RATE_LIMIT_PAUSE: float = 60
 
 type PlexConfigEntry = ConfigEntry[PlexAccountCoordinator]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlexAccountData:
-    """What plex.tv tells of an account; the servers are in plex.tv's order."""
+    """What plex.tv tells of an account; the servers are in plex.tv's order.
+
+    `left_out` is how many servers of its list are not among them, as they could not be
+    told from others.
+    """
 
     user: User
     servers: dict[str, Resource]
+    left_out: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlexServerData:
-    """How a server can be reached."""
+class ServerAccess:
+    """Where a server is reached, and the token that it accepts there."""
 
     connection: Connection
     token: TransientToken
+
+
+class Trouble(Enum):
+    """What somebody has noticed about the access to a server."""
+
+    LOST = auto()
+    REJECTED = auto()
+    RENEWAL_WANTED = auto()
 
 
 class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
@@ -101,6 +123,24 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
             self.device_identifier, self.config_entry.entry_id
         )
 
+    @override
+    async def _async_update_data(self) -> DataT:
+        """Ask Plex, and turn what nobody expected into an error that is told once."""
+        try:
+            return await self._async_ask()
+        except UpdateFailed, ConfigEntryAuthFailed:
+            raise
+        except Exception as err:
+            raise UpdateFailed(
+                **translation(
+                    "unexpected_error", name=self.name, error=type(err).__name__
+                )
+            ) from err
+
+    @abstractmethod
+    async def _async_ask(self) -> DataT:
+        """Return what Plex tells, or raise UpdateFailed or ConfigEntryAuthFailed."""
+
     @callback
     @override
     def _async_refresh_finished(self) -> None:
@@ -122,12 +162,11 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         await self.async_refresh_together()
         if not self.last_update_success:
             cause = self.last_exception
+            assert isinstance(cause, HomeAssistantError)
             raise HomeAssistantError(
-                translation_domain=getattr(cause, "translation_domain", None),
-                translation_key=getattr(cause, "translation_key", None),
-                translation_placeholders=getattr(
-                    cause, "translation_placeholders", None
-                ),
+                translation_domain=cause.translation_domain,
+                translation_key=cause.translation_key,
+                translation_placeholders=cause.translation_placeholders,
             ) from cause
 
 
@@ -149,11 +188,34 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             server_url=entry.data[CONF_SERVER_URL],
             token=entry.data[CONF_TOKEN],
         )
+        self.store = PlexStore(hass, entry.entry_id)
         self.servers: dict[str, PlexServerCoordinator] = {}
         self._pinged_at: datetime | None = None
+        # By the clock of the event loop: until when nobody asks by himself, and until
+        # when not even an action does.
+        self._paused_until = self._closed_until = 0.0
 
     @override
-    async def _async_update_data(self) -> PlexAccountData:
+    async def _async_setup(self) -> None:
+        """Read what has to outlive a restart."""
+        await self.store.async_load()
+        assert self.client.token
+        self._async_use_token(self.store.successor(self.client.token))
+
+    async def async_refresh_for_server(self) -> None:
+        """Ask plex.tv about a server in trouble, unless it wants to be left alone."""
+        if self.hass.loop.time() >= self._paused_until:
+            await self.async_refresh_together()
+
+    @override
+    async def async_refresh_or_raise(self) -> None:
+        """Refresh for an action, but not at once again if that was too often."""
+        if self.hass.loop.time() < self._closed_until:
+            raise HomeAssistantError(**translation("rate_limited", name=PLEX_TV))
+        await super().async_refresh_or_raise()
+
+    @override
+    async def _async_ask(self) -> PlexAccountData:
         """Fetch the account, and adjust the servers and devices to it."""
         try:
             data = await self._async_fetch()
@@ -164,36 +226,68 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 self._shutdown_requested
             ):
                 raise ConfigEntryAuthFailed(**message) from err
-            raise UpdateFailed(**message, retry_after=err.retry_after) from err
+            raise UpdateFailed(**message, retry_after=self._pause_after(err)) from err
+        if data.user.uuid != self.config_entry.unique_id:
+            # Whoever it is, nothing of it is taken over.
+            raise UpdateFailed(**translation("unexpected_response", name=PLEX_TV))
         if self._shutdown_requested:
             # The account was unloaded, or even removed, while it was asked for.
             return data
-        self._async_keep_token(data.user)
+        await self._async_keep_token(data.user)
         await self._async_update_servers(data)
         return data
 
     async def _async_fetch(self) -> PlexAccountData:
         """Fetch the account's details and its servers at the same time."""
-        user, servers = await asyncio.gather(
+        user, listed = await asyncio.gather(
             self.client.get_user(), self.client.get_servers(), return_exceptions=True
         )
         if isinstance(user, BaseException):
             raise user
-        if isinstance(servers, BaseException):
-            raise servers
-        return PlexAccountData(
-            user=user, servers={server.client_identifier: server for server in servers}
+        if isinstance(listed, BaseException):
+            raise listed
+        servers = {
+            server.client_identifier: server
+            for server in listed.servers
+            # It would have the account's own device.
+            if server.client_identifier != user.uuid
+        }
+        left_out = (
+            len(listed.servers) - len(servers) + listed.duplicates + listed.unreadable
         )
+        if listed.unreadable and self.data:
+            # What can't be read may be one of those that are known.
+            servers = self.data.servers | servers
+        return PlexAccountData(user=user, servers=servers, left_out=left_out)
 
     @callback
-    def _async_keep_token(self, user: User) -> None:
+    def _pause_after(self, err: PlexError) -> float | None:
+        """Remember how long plex.tv wants to be left alone, and return that."""
+        pause = err.retry_after
+        now = self.hass.loop.time()
+        if isinstance(err, PlexRateLimitError):
+            pause = pause or RATE_LIMIT_PAUSE
+            self._closed_until = now + min(pause, RATE_LIMIT_PAUSE)
+        if pause is None:
+            return None
+        pause = min(pause, MAX_POLL_PAUSE if self.data else MAX_SETUP_PAUSE)
+        self._paused_until = now + pause
+        return pause
+
+    @callback
+    def _async_use_token(self, token: str) -> None:
+        """Use a token from now on, and let the entry have it."""
+        self.client.token = token
+        self.hass.config_entries.async_update_entry(
+            self.config_entry, data={**self.config_entry.data, CONF_TOKEN: token}
+        )
+
+    async def _async_keep_token(self, user: User) -> None:
         """Store a token that plex.tv has changed, and extend its life once a day."""
-        if user.auth_token not in {None, self.client.token}:
-            self.client.token = user.auth_token
-            self.hass.config_entries.async_update_entry(
-                self.config_entry,
-                data={**self.config_entry.data, CONF_TOKEN: user.auth_token},
-            )
+        if self.client.token and user.auth_token not in {None, self.client.token}:
+            assert user.auth_token
+            await self.store.async_set_successor(self.client.token, user.auth_token)
+            self._async_use_token(user.auth_token)
         # A negative age is that of a ping from before the clock was set back.
         if self._pinged_at is None or not (
             timedelta() <= dt_util.utcnow() - self._pinged_at < PING_INTERVAL
@@ -260,51 +354,43 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 registry.async_remove_device(device.id)
 
 
-class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
+class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     """Keep a working connection to a server, and a transient token that it accepts."""
 
     def __init__(self, account: PlexAccountCoordinator, resource: Resource) -> None:
         """Initialize the coordinator."""
+        identifier = resource.client_identifier
         super().__init__(
             account.hass,
             account.config_entry,
             f"Plex server {resource.name}",
-            resource.client_identifier,
+            identifier,
             _update_interval(resource),
         )
         self.account = account
-        self.resource = resource
+        self.data = PlexServerData(
+            resource=resource, https_worked=account.store.https_worked(identifier)
+        )
         # That a server does not answer which plex.tv lists as offline is no news.
         self.last_update_success = resource.presence
-        self.server: ServerIdentity | None = None
-        self.outcome: ProbeOutcome | None = None
-        self.name_blocked = False
+        self._connector = ServerConnector(self.session, self.identity, identifier)
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
-        self._failed: PlexServerData | None = None
-
-    @property
-    def reachable(self) -> bool:
-        """Return if the server answered when it was last asked."""
-        return self.last_update_success and self.data is not None
-
-    @property
-    def version(self) -> str | None:
-        """Return the version that the server tells, or plex.tv of it."""
-        told = self.server.version if self.server else None
-        return told or self.resource.product_version
+        # What somebody has noticed about a token, which is over with the next one.
+        self._trouble: tuple[TransientToken, Trouble] | None = None
+        self._told = self.data
 
     @callback
     def async_update_device(self) -> None:
         """Make the device that of the server as we know it."""
         device, account = self.device, self.account.device
         assert account, "Its device is made before those of its servers"
-        product, name, version = self.resource.product, self.resource.name, self.version
+        resource, version = self.data.resource, self.data.version
         # What is known from before a restart stays until there is something better.
         url = device.configuration_url if device else None
-        if self.data:
+        if self.data.connection:
             url = f"{self.data.connection.uri}/web"
         # There mostly is nothing new, which takes the registry much longer to find out.
-        if device and (product, name, version, url, account.id) == (
+        if device and (resource.product, resource.name, version, url, account.id) == (
             device.model,
             device.name,
             device.sw_version,
@@ -316,8 +402,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
             config_entry_id=self.config_entry.entry_id,
             identifiers={self.device_identifier},
             manufacturer="Plex",
-            model=product,
-            name=name,
+            model=resource.product,
+            name=resource.name,
             sw_version=version,
             configuration_url=url,
             via_device_id=account.id,
@@ -326,51 +412,89 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
     @callback
     @override
     def _async_refresh_finished(self) -> None:
-        """Take over what the server told about itself."""
+        """Let the device and the issues be as the data is now."""
         super()._async_refresh_finished()
         # The server may have been forgotten while it was asked.
         if not self._shutdown_requested:
             self.async_update_device()
-            async_update_issues(self)
+            async_update_issues(self.hass, self.config_entry, self.data)
+            if not self.last_update_success and self.data != self._told:
+                # Home Assistant does so for the first failure only.
+                self.async_update_listeners()
+        self._told = self.data
 
     @override
     async def async_shutdown(self) -> None:
         """Stop to follow the server, and to complain about it."""
         await super().async_shutdown()
-        async_delete_issues(self)
+        async_delete_issues(self.hass, self.config_entry, self.data)
 
     @callback
     def async_set_resource(self, resource: Resource) -> bool:
         """Take over what plex.tv tells, return if the server should be asked now."""
-        was_online = self.resource.presence
-        if resource.connections != self.resource.connections:
+        before = self.data.resource
+        if resource.connections != before.connections:
             # Somebody has changed the network, so there may be a better way.
             self._looked_at = -BETTER_CONNECTION_INTERVAL
-        self.resource = resource
         self.update_interval = _update_interval(resource)
-        return not (was_online and resource.presence and self.reachable)
+        if resource != before:
+            self.data = replace(self.data, resource=resource)
+            self.async_update_listeners()
+        return not (before.presence and resource.presence and self.last_update_success)
 
-    async def async_get_data(self) -> PlexServerData:
+    async def async_allow_plain_http(self) -> None:
+        """Forget that HTTPS has worked, so that plain HTTP may be used again."""
+        self.data = replace(self.data, https_worked=False)
+        await self.account.store.async_set_https_worked(
+            self.data.resource.client_identifier, worked=False
+        )
+        await self.async_refresh_together()
+
+    async def async_get_access(self) -> ServerAccess:
         """Return how to reach the server, after another try if we could not.
 
         Raises a translated HomeAssistantError if it still can't be reached.
         """
         while not self._shutdown_requested:
             data = self.data
-            if data is not None and self.last_update_success and self._is_good(data):
-                return data
+            if (
+                self.last_update_success
+                and data.connection
+                and data.token
+                and _is_young(data.token)
+                and self._known_trouble is None
+            ):
+                return ServerAccess(connection=data.connection, token=data.token)
             await self.async_refresh_or_raise()
         raise HomeAssistantError(
-            **translation("server_unreachable", name=self.resource.name)
+            **translation("server_unreachable", name=self.data.resource.name)
         )
 
-    async def async_reconnect(self, failed: PlexServerData | None) -> PlexServerData:
-        """Replace connection and token, once for all who ask for it at the same time.
+    async def async_replace_access(
+        self, token: TransientToken, trouble: Trouble
+    ) -> ServerAccess:
+        """Return access with another token than one with which there is trouble.
 
-        `failed` is what the caller tried. Raises as async_get_data does.
+        All who ask for it share it. Raises as async_get_access does.
         """
-        self._failed = failed
-        return await self.async_get_data()
+        self._trouble = token, trouble
+        return await self.async_get_access()
+
+    async def async_renew_token(self) -> ServerAccess:
+        """Return access with a new token, though there may be nothing wrong.
+
+        Raises as async_get_access does.
+        """
+        if self.data.token is None:
+            return await self.async_get_access()
+        return await self.async_replace_access(self.data.token, Trouble.RENEWAL_WANTED)
+
+    @property
+    def _known_trouble(self) -> Trouble | None:
+        """Return what somebody has noticed about the present token."""
+        if self._trouble and self._trouble[0] == self.data.token:
+            return self._trouble[1]
+        return None
 
     async def async_get_source_connection_information(
         self, source: str, *, refresh: bool
@@ -380,127 +504,122 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData | None]):
         Raises the PlexError of the server's answer, or a translated HomeAssistantError
         if the server can't be reached.
         """
-
-        async def look_up(data: PlexServerData) -> SourceConnectionInformation:
-            return await self._client(data).get_source_connection_information(
-                source, refresh=refresh
-            )
-
-        data = await self.async_get_data()
+        access = await self.async_get_access()
         try:
-            return await look_up(data)
-        except PlexAuthenticationError, PlexConnectionError:
-            return await look_up(await self.async_reconnect(data))
+            return await self._async_ask_for(access, source, refresh=refresh)
+        except PlexAuthenticationError:
+            access = await self.async_replace_access(access.token, Trouble.REJECTED)
+        except PlexConnectionError:
+            access = await self.async_replace_access(access.token, Trouble.LOST)
+        return await self._async_ask_for(access, source, refresh=refresh)
+
+    async def _async_ask_for(
+        self, access: ServerAccess, source: str, *, refresh: bool
+    ) -> SourceConnectionInformation:
+        """Ask the server for a source, once."""
+        client = self._connector.client(access.connection, access.token.token)
+        return await client.get_source_connection_information(source, refresh=refresh)
 
     @override
-    async def _async_update_data(self) -> PlexServerData:
+    async def _async_ask(self) -> PlexServerData:
         """Check the connection and the token, and replace what no longer works."""
-        if (
-            self.data is not None
-            and self.last_update_success
-            and (data := await self._async_check(self.data))
-        ):
-            return data
+        trouble = self._known_trouble
+        was_good = self.last_update_success
         try:
-            return await self._async_connect()
+            if trouble is None and was_good and self.data.token:
+                trouble = await self._async_check(self.data.token)
+                if trouble is None:
+                    return self.data
+            await self._async_connect(trouble)
         except PlexError as err:
-            if isinstance(err, PlexAuthenticationError) and self.reachable:
+            if isinstance(err, PlexAuthenticationError) and was_good:
                 # The token that plex.tv gave for this server may have changed.
                 self.config_entry.async_create_background_task(
                     self.hass,
-                    self.account.async_refresh_together(),
+                    self.account.async_refresh_for_server(),
                     f"{self.account.name} refresh",
                 )
             raise UpdateFailed(
-                **server_error_translation(err, self.resource.name),
-                retry_after=err.retry_after,
+                **server_error_translation(err, self.data.resource.name),
+                retry_after=min(err.retry_after or 0, MAX_POLL_PAUSE) or None,
             ) from err
+        return self.data
 
-    async def _async_check(self, data: PlexServerData) -> PlexServerData | None:
-        """Return what still works, None if we have to connect anew."""
-        if not self._is_good(data):
-            return None
+    async def _async_check(self, token: TransientToken) -> Trouble | None:
+        """Return what is wrong with the access that we have."""
+        if not _is_young(token):
+            return Trouble.RENEWAL_WANTED
         try:
-            server = await self._client(data).get_server()
+            await self._async_learn(await self._connector.check(self.data))
+        except PlexAuthenticationError:
+            # As after a restart.
+            return Trouble.REJECTED
         except PlexError:
-            # A rejected token means a restart, anything else a lost connection.
-            return None
-        if server.machine_identifier != self.resource.client_identifier:
-            return None
-        self.server = server
-        return await self._async_improve(data)
-
-    async def _async_improve(self, data: PlexServerData) -> PlexServerData:
-        """Move to a better kind of connection, if it is time to look for one."""
+            return Trouble.LOST
         now = self.hass.loop.time()
-        better = [
-            connection
-            for connection in self._usable_connections()
-            if _kind(connection) < _kind(data.connection)
-        ]
-        if not better or now - self._looked_at < BETTER_CONNECTION_INTERVAL:
-            return data
-        best = (await self._async_probe(better)).best
-        if best is None or _kind(best.connection) >= _kind(data.connection):
-            return data
-        self.name_blocked = best.name_blocked
-        return replace(data, connection=best.connection)
+        if now - self._looked_at >= BETTER_CONNECTION_INTERVAL and (
+            self._connector.has_better(self.data)
+        ):
+            self._looked_at = now
+            await self._async_learn(await self._connector.improve(self.data))
+        return None
 
-    async def _async_connect(self) -> PlexServerData:
-        """Find a connection that works, and get a transient token there."""
-        was_reachable = self.reachable
-        outcome = await self._async_probe(self._usable_connections())
-        if was_reachable and (outcome.best is None or outcome.certificate_failed):
-            # The server may have another address, or its certificate another name.
-            await self.account.async_refresh_together()
-            outcome = await self._async_probe(self._usable_connections())
-        if (best := outcome.best) is None:
-            raise UpdateFailed(
-                **translation("server_unreachable", name=self.resource.name)
-            )
-        self.server = best.server
-        self.name_blocked = best.name_blocked
-        client = PlexServerClient.at(
-            best.connection, self.session, self.identity, self.resource.access_token
-        )
-        return PlexServerData(
-            connection=best.connection, token=await client.get_transient_token()
+    async def _async_connect(self, trouble: Trouble | None) -> None:
+        """Get a new token, at a new connection unless the present one will do."""
+        connection = self.data.connection
+        if (
+            trouble in {Trouble.REJECTED, Trouble.RENEWAL_WANTED}
+            and self.data.reachable
+            and connection
+            # The token that plex.tv lists only goes unencrypted if there is no other
+            # way, which has to be looked for.
+            and is_encrypted(connection)
+        ):
+            try:
+                await self._async_learn(await self._connector.renew_token(self.data))
+            except (PlexConnectionError, PlexServerError) as err:
+                LOGGER.debug("%s has to be looked for: %s", self.name, err)
+            else:
+                return
+        await self._async_find()
+        await self._async_learn(
+            await self._connector.renew_token(self.data, retries=MAX_RETRIES)
         )
 
-    async def _async_probe(self, connections: list[Connection]) -> ProbeOutcome:
-        """Try connections of the server."""
+    async def _async_find(self) -> None:
+        """Find a connection that works, with plex.tv's help if there is none."""
         self._looked_at = self.hass.loop.time()
-        self.outcome = await probe_connections(
-            self.session,
-            self.identity,
-            self.resource.client_identifier,
-            connections,
-            https_required=self.resource.https_required,
-        )
-        return self.outcome
+        asked = self.data
+        found = await self._connector.find(asked)
+        if asked.reachable and not (found.reachable and found.certificate_is_good):
+            # The server may have another address, or its certificate another name.
+            await self.account.async_refresh_for_server()
+            if self.data.resource.connections != asked.resource.connections:
+                found = await self._connector.find(self.data)
+        await self._async_learn(found)
+        if not self.data.reachable:
+            raise UpdateFailed(
+                **translation("server_unreachable", name=self.data.resource.name)
+            )
 
-    def _usable_connections(self) -> list[Connection]:
-        """Return the connections of the server that may be tried."""
-        return usable_connections(self.resource.connections, self.resource)
-
-    def _is_good(self, data: PlexServerData) -> bool:
-        """Return if nothing is known against a connection and its token."""
-        # A negative age is that of a token from before the clock was set back.
-        age = dt_util.utcnow() - data.token.issued_at
-        return data != self._failed and (
-            timedelta() <= age < TRANSIENT_TOKEN_RENEWAL_AGE
-        )
-
-    def _client(self, data: PlexServerData) -> PlexServerClient:
-        """Return a client that does not insist: there may be a better address."""
-        return PlexServerClient.at(
-            data.connection, self.session, self.identity, data.token.token, retries=0
-        )
+    async def _async_learn(self, data: PlexServerData) -> None:
+        """Take over what was found out, beside what plex.tv has told meanwhile."""
+        secured = data.https_worked and not self.data.https_worked
+        self.data = replace(data, resource=self.data.resource)
+        if secured:
+            await self.account.store.async_set_https_worked(
+                self.data.resource.client_identifier, worked=True
+            )
 
 
-def _kind(connection: Connection) -> tuple[ConnectionTier, bool]:
-    """Return what a better connection is smaller in."""
-    return tier(connection), connection.pinned
+def _is_young(token: TransientToken) -> bool:
+    """Return if a token has some of its hours left."""
+    # A negative age is that of a token from before the clock was set back.
+    return (
+        timedelta()
+        <= dt_util.utcnow() - token.issued_at
+        < (TRANSIENT_TOKEN_RENEWAL_AGE)
+    )
 
 
 def _update_interval(resource: Resource) -> timedelta | None:

@@ -61,6 +61,7 @@ def _account(account: PlexAccountCoordinator) -> dict[str, Any]:
         "home": user.home,
         "home_admin": user.home_admin,
         "home_size": user.home_size,
+        "servers_left_out": account.data.left_out,
         "default_server_url": account.config_entry.data[CONF_SERVER_URL] == PLEX_TV_URL,
     }
 
@@ -70,13 +71,15 @@ def _server(server: PlexServerCoordinator) -> dict[str, Any]:
     data = server.data
     return {
         **_refreshes(server),
-        **_resource(server.resource),
-        "version": server.version,
-        "claimed": server.server.claimed if server.server else None,
-        "connection": _connection(data.connection) if data else None,
-        "name_blocked": server.name_blocked,
-        "tried": _tried(server.outcome) if server.outcome else [],
-        "transient_token_age": _age(data.token.issued_at) if data else None,
+        **_resource(data.resource),
+        "reachable": data.reachable,
+        "version": data.version,
+        "claimed": data.server.claimed if data.server else None,
+        "connection": _connection(data.connection) if data.connection else None,
+        "https_worked": data.https_worked,
+        "name_blocked": data.name_blocked,
+        "tried": _tried(data.outcome) if data.outcome else {},
+        "transient_token_age": _age(data.token.issued_at) if data.token else None,
     }
 
 

@@ -62,7 +62,7 @@ class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
         """Initialize the entity."""
         super().__init__(coordinator)
         self.entity_description = description
-        identifier = coordinator.resource.client_identifier
+        identifier = coordinator.data.resource.client_identifier
         self._attr_unique_id = (
             f"{coordinator.config_entry.unique_id}_{identifier}_{description.key}"
         )
@@ -72,5 +72,5 @@ class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
     @property
     @override
     def available(self) -> bool:
-        """Return if the server could be reached."""
-        return self.coordinator.reachable
+        """Return if the server could be reached, and accepts us."""
+        return super().available and self.coordinator.data.token is not None

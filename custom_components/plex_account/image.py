@@ -9,11 +9,15 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.util import dt as dt_util
 
 from .api import PlexError
-from .coordinator import PLEX_TV, PlexAccountCoordinator, PlexConfigEntry
+from .const import PLEX_TV
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .entity import PlexAccountEntity
 from .errors import error_translation
 
 PARALLEL_UPDATES = 0
+
+# Seconds that a picture is not asked for after it could not be had.
+FAILURE_PAUSE = 300
 
 AVATAR = ImageEntityDescription(key="avatar", translation_key="avatar")
 
@@ -37,6 +41,8 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
         PlexAccountEntity.__init__(self, coordinator, AVATAR)
         ImageEntity.__init__(self, hass)
         self._content: bytes | None = None
+        self._failure: HomeAssistantError | None = None
+        self._failed_at = 0.0
         self._set_url(coordinator.data.user.thumb)
 
     @callback
@@ -51,10 +57,15 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
     async def async_image(self) -> bytes | None:
         """Return the picture, fetched once for each URL."""
         if self._content is None and self._url is not None:
+            now = self.hass.loop.time()
+            if self._failure and now - self._failed_at < FAILURE_PAUSE:
+                raise self._failure
             try:
                 picture = await self.coordinator.client.get_picture(self._url)
             except PlexError as err:
-                raise HomeAssistantError(**error_translation(err, PLEX_TV)) from err
+                self._failure = HomeAssistantError(**error_translation(err, PLEX_TV))
+                self._failed_at = now
+                raise self._failure from err
             self._attr_content_type = picture.content_type
             self._content = picture.content
         return self._content
@@ -62,5 +73,5 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
     def _set_url(self, url: str | None) -> None:
         """Take over a URL, and that the picture has changed."""
         self._url = url
-        self._content = None
+        self._content = self._failure = None
         self._attr_image_last_updated = dt_util.utcnow() if url else None

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from awesomeversion import AwesomeVersion, AwesomeVersionException
 
-from homeassistant.core import callback
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
+from .api import is_encrypted
+from .connection import PlexServerData
 from .const import DOMAIN
-
-if TYPE_CHECKING:
-    from .coordinator import PlexServerCoordinator
+from .markdown import escape_markdown
 
 LEARN_MORE_URL: Final = "https://github.com/plex-account/plex_account#troubleshooting"
+ENCRYPTION_LOST: Final = "encryption_lost"
 # The first version that can look sources up.
 MIN_VERSION: Final = AwesomeVersion("1.15.4")
 
@@ -29,57 +31,89 @@ def _is_old(version: str) -> bool:
         return False
 
 
-def _is_too_old(server: PlexServerCoordinator) -> bool:
+def _is_too_old(data: PlexServerData) -> bool:
     """Return if the server can't look sources up."""
-    return _is_old(server.version or "")
+    return _is_old(data.version or "")
 
 
-def _is_unclaimed(server: PlexServerCoordinator) -> bool:
+def _is_unclaimed(data: PlexServerData) -> bool:
     """Return if the server has been signed out, so has no owner any more."""
-    return server.server is not None and server.server.claimed is False
+    return data.server is not None and data.server.claimed is False
 
 
-def _is_name_blocked(server: PlexServerCoordinator) -> bool:
+def _is_name_blocked(data: PlexServerData) -> bool:
     """Return if a name server hides the server's local address."""
-    return server.reachable and server.name_blocked
+    return data.reachable and data.name_blocked
 
 
-_CHECKS: Final[dict[str, Callable[[PlexServerCoordinator], bool]]] = {
+def _is_unencrypted(data: PlexServerData) -> bool:
+    """Return if all that is sent to the server can be read on the way."""
+    return (
+        data.reachable
+        and data.connection is not None
+        and not is_encrypted(data.connection)
+    )
+
+
+def _has_lost_encryption(data: PlexServerData) -> bool:
+    """Return if the server could only be reached in a way that it used to surpass."""
+    return (
+        not data.reachable
+        and data.outcome is not None
+        and data.outcome.only_unencrypted
+    )
+
+
+_CHECKS: Final[dict[str, Callable[[PlexServerData], bool]]] = {
     "dns_rebinding": _is_name_blocked,
+    ENCRYPTION_LOST: _has_lost_encryption,
     "server_too_old": _is_too_old,
     "server_unclaimed": _is_unclaimed,
+    "unencrypted": _is_unencrypted,
 }
 
 
 @callback
-def async_update_issues(server: PlexServerCoordinator) -> None:
+def async_update_issues(
+    hass: HomeAssistant, entry: ConfigEntry, data: PlexServerData
+) -> None:
     """Raise the issues that a server has now, and drop the others."""
+    name = data.resource.name
     for key, applies in _CHECKS.items():
-        if applies(server):
+        if applies(data):
             ir.async_create_issue(
-                server.hass,
+                hass,
                 DOMAIN,
-                _issue_id(key, server),
-                is_fixable=False,
+                _issue_id(key, entry, data),
+                data={
+                    "entry_id": entry.entry_id,
+                    "machine_identifier": data.resource.client_identifier,
+                    "name": name,
+                },
+                # Only this one can be decided here; repairs.py does what is chosen.
+                is_fixable=key == ENCRYPTION_LOST,
                 learn_more_url=LEARN_MORE_URL,
                 severity=ir.IssueSeverity.WARNING,
                 translation_key=key,
                 translation_placeholders={
-                    "account": server.config_entry.title,
-                    "name": server.resource.name,
+                    "name": name,
+                    "markdown_account": escape_markdown(entry.title),
+                    "markdown_name": escape_markdown(name),
                 },
             )
         else:
-            ir.async_delete_issue(server.hass, DOMAIN, _issue_id(key, server))
+            ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry, data))
 
 
 @callback
-def async_delete_issues(server: PlexServerCoordinator) -> None:
+def async_delete_issues(
+    hass: HomeAssistant, entry: ConfigEntry, data: PlexServerData
+) -> None:
     """Drop the issues of a server that is no longer followed."""
     for key in _CHECKS:
-        ir.async_delete_issue(server.hass, DOMAIN, _issue_id(key, server))
+        ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry, data))
 
 
-def _issue_id(key: str, server: PlexServerCoordinator) -> str:
+def _issue_id(key: str, entry: ConfigEntry, data: PlexServerData) -> str:
     """Return the id of an issue of a server."""
-    return f"{key}_{server.config_entry.entry_id}_{server.resource.client_identifier}"
+    return f"{key}_{entry.entry_id}_{data.resource.client_identifier}"

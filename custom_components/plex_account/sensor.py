@@ -17,7 +17,8 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
 from .api import ConnectionTier, User, tier
-from .coordinator import PlexConfigEntry, PlexServerData
+from .connection import PlexServerData
+from .coordinator import PlexConfigEntry
 from .entity import PlexAccountEntity, PlexServerEntity, async_add_server_entities
 
 PARALLEL_UPDATES = 0
@@ -72,14 +73,16 @@ SERVER_SENSORS = (
         device_class=SensorDeviceClass.ENUM,
         entity_category=EntityCategory.DIAGNOSTIC,
         options=list(dict.fromkeys(CONNECTION_KINDS.values())),
-        value_fn=lambda data: CONNECTION_KINDS[tier(data.connection)],
+        value_fn=lambda data: (
+            CONNECTION_KINDS[tier(data.connection)] if data.connection else None
+        ),
     ),
     PlexServerSensorDescription(
         key="transient_token_expires",
         translation_key="transient_token_expires",
         device_class=SensorDeviceClass.TIMESTAMP,
         entity_category=EntityCategory.DIAGNOSTIC,
-        value_fn=lambda data: data.token.expires_at,
+        value_fn=lambda data: data.token.expires_at if data.token else None,
     ),
 )
 
@@ -123,6 +126,5 @@ class PlexServerSensor(PlexServerEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> StateType | datetime:
-        """Return what is known of the server, once it could be reached."""
-        data = self.coordinator.data
-        return self.entity_description.value_fn(data) if data else None
+        """Return what is known of the server."""
+        return self.entity_description.value_fn(self.coordinator.data)

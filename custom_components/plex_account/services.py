@@ -1,8 +1,9 @@
 """Actions of the Plex Account integration."""
 
-from dataclasses import asdict
+import asyncio
+from collections.abc import Callable, Coroutine
 from datetime import datetime
-import re
+from functools import wraps
 from typing import Any
 
 import voluptuous as vol
@@ -15,7 +16,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.service import (
     async_get_config_entry,
@@ -23,16 +24,11 @@ from homeassistant.helpers.service import (
 )
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
-from .api import PlexError, Reply
-from .const import DOMAIN
-from .coordinator import (
-    PLEX_TV,
-    PlexAccountCoordinator,
-    PlexConfigEntry,
-    PlexServerCoordinator,
-)
+from .api import PlainHttp, PlexError, Reply, at_address
+from .const import DOMAIN, PLEX_TV
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
 from .errors import translation
-from .source import SERVER_SCHEME, SourceAnswer, async_look_up_source
+from .sources import SERVER_SCHEME, SourceAnswer, async_look_up_source, parse_source
 
 SERVICE_GET_USER_DETAILS = "get_user_details"
 SERVICE_GET_TRANSIENT_TOKEN = "get_transient_token"
@@ -43,24 +39,51 @@ ATTR_PROBE = "probe"
 ATTR_REFRESH = "refresh"
 ATTR_SOURCE = "source"
 
-# Plex's grammar: a server, with or without a library of it, or a cloud provider.
-SOURCE_PATTERN = re.compile(r"(server://[^/\s]+)(?:/[^/\s]+)?|(provider://[^/\s]+)")
+# Seconds that anything an action does may take.
+ACTION_TIMEOUT = 15
 
+SERVICE_GET_USER_DETAILS_SCHEMA = vol.Schema(
+    {
+        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
+    }
+)
+SERVICE_GET_TRANSIENT_TOKEN_SCHEMA = vol.Schema(
+    {
+        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
+    }
+)
+SERVICE_GET_SOURCE_CONNECTION_INFORMATION_SCHEMA = vol.Schema(
+    {
+        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Required(ATTR_SOURCE): cv.string,
+        vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
+        vol.Optional(ATTR_PROBE, default=True): cv.boolean,
+    }
+)
 SERVICE_GET_SOURCES_SCHEMA = vol.Schema({vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string})
-SERVICE_GET_USER_DETAILS_SCHEMA = SERVICE_GET_SOURCES_SCHEMA.extend(
-    {vol.Optional(ATTR_REFRESH, default=False): cv.boolean}
-)
-SERVICE_GET_TRANSIENT_TOKEN_SCHEMA = SERVICE_GET_USER_DETAILS_SCHEMA.extend(
-    {vol.Optional(ATTR_DEVICE_ID): cv.string}
-)
-SERVICE_GET_SOURCE_CONNECTION_INFORMATION_SCHEMA = (
-    SERVICE_GET_TRANSIENT_TOKEN_SCHEMA.extend(
-        {
-            vol.Required(ATTR_SOURCE): cv.string,
-            vol.Optional(ATTR_PROBE, default=True): cv.boolean,
-        }
-    )
-)
+
+type Handler = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
+
+
+def _in_time(handler: Handler) -> Handler:
+    """Let an action end in time, whatever is silent; a refresh of others' goes on."""
+
+    @wraps(handler)
+    async def handle(call: ServiceCall) -> ServiceResponse:
+        """Handle the action."""
+        try:
+            async with asyncio.timeout(ACTION_TIMEOUT):
+                return await handler(call)
+        except TimeoutError as err:
+            raise HomeAssistantError(
+                **translation("timeout_connect", name="Plex")
+            ) from err
+
+    return handle
 
 
 def _account(call: ServiceCall) -> PlexAccountCoordinator:
@@ -101,14 +124,58 @@ def _only_server(account: PlexAccountCoordinator) -> PlexServerCoordinator:
             )
 
 
+@_in_time
 async def _async_get_user_details(call: ServiceCall) -> ServiceResponse:
     """Get the details of the account."""
     account = _account(call)
     if call.data[ATTR_REFRESH]:
         await account.async_refresh_or_raise()
-    return asdict(account.data.user, dict_factory=_user_to_json)
+    user = account.data.user
+    return {
+        "id": user.id,
+        "uuid": user.uuid,
+        "username": user.username,
+        "title": user.title,
+        "email": user.email,
+        "friendly_name": user.friendly_name,
+        "thumb": user.thumb,
+        "country": user.country,
+        "locale": user.locale,
+        "joined_at": _time(user.joined_at),
+        "confirmed": user.confirmed,
+        "has_password": user.has_password,
+        "two_factor_enabled": user.two_factor_enabled,
+        "home": user.home,
+        "home_admin": user.home_admin,
+        "home_size": user.home_size,
+        "max_home_size": user.max_home_size,
+        "guest": user.guest,
+        "restricted": user.restricted,
+        "protected": user.protected,
+        "remember_expires_at": _time(user.remember_expires_at),
+        "subscription": {
+            "active": user.subscription.active,
+            "status": user.subscription.status,
+            "plan": user.subscription.plan,
+            "features": list(user.subscription.features),
+            "subscribed_at": _time(user.subscription.subscribed_at),
+            "payment_service": user.subscription.payment_service,
+        },
+        "subscription_description": user.subscription_description,
+        "entitlements": list(user.entitlements),
+        "roles": list(user.roles),
+        "services": [
+            {
+                "identifier": service.identifier,
+                "endpoint": service.endpoint,
+                "status": service.status,
+            }
+            for service in user.services
+        ],
+    }
 
 
+@_in_time
 async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     """Get the transient token of one of the account's servers."""
     account = _account(call)
@@ -116,33 +183,29 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     if server is None:
         server = _only_server(account)
     if call.data[ATTR_REFRESH]:
-        data = await server.async_reconnect(server.data)
+        access = await server.async_renew_token()
     else:
-        data = await server.async_get_data()
+        access = await server.async_get_access()
     return {
         "server": {
-            "name": server.resource.name,
-            "client_identifier": server.resource.client_identifier,
-            "version": server.version,
-            "uri": data.connection.uri,
+            "name": server.data.resource.name,
+            "client_identifier": server.data.resource.client_identifier,
+            "version": server.data.version,
+            "uri": access.connection.uri,
         },
-        "token": data.token.token,
-        "issued_at": data.token.issued_at.isoformat(),
-        "expires_at": data.token.expires_at.isoformat(),
+        "token": access.token.token,
+        "issued_at": access.token.issued_at.isoformat(),
+        "expires_at": access.token.expires_at.isoformat(),
     }
 
 
+@_in_time
 async def _async_get_source_connection_information(
     call: ServiceCall,
 ) -> ServiceResponse:
     """Get where a source can be reached, and with what token."""
     account = _account(call)
-    if not (match := SOURCE_PATTERN.fullmatch(call.data[ATTR_SOURCE].strip())):
-        raise ServiceValidationError(
-            **translation("invalid_source", source=call.data[ATTR_SOURCE])
-        )
-    # The library in a source says nothing about where the server is.
-    source = match[1] or match[2]
+    source = parse_source(call.data[ATTR_SOURCE])
     answer = await async_look_up_source(
         account,
         source,
@@ -184,13 +247,9 @@ async def _async_get_sources(call: ServiceCall) -> ServiceResponse:
     }
 
 
-def _user_to_json(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return fields of a user as JSON has them, and without the token."""
-    return {
-        key: value.isoformat() if isinstance(value, datetime) else value
-        for key, value in items
-        if key != "auth_token"
-    }
+def _time(when: datetime | None) -> str | None:
+    """Return a time as JSON has it."""
+    return when.isoformat() if when else None
 
 
 def _answered_by(answer: SourceAnswer) -> JsonObjectType:
@@ -199,19 +258,26 @@ def _answered_by(answer: SourceAnswer) -> JsonObjectType:
         return {"type": "plex.tv", "name": PLEX_TV, "client_identifier": None}
     return {
         "type": "server",
-        "name": server.resource.name,
-        "client_identifier": server.resource.client_identifier,
+        "name": server.data.resource.name,
+        "client_identifier": server.data.resource.client_identifier,
     }
 
 
 def _connections(answer: SourceAnswer) -> list[JsonValueType]:
     """Return the connections, and whether each works if that was tried to the end."""
     tried = answer.outcome.tried if answer.outcome else {}
-    # An address may have been tried in the place of a name that does not resolve.
+    # An address may have been tried in the place of a name that does not resolve. Other
+    # devices can only use it without encryption, where the server allows that.
     found = [reply.connection for reply in tried.values() if isinstance(reply, Reply)]
+    shown = answer.plain is not PlainHttp.REFUSED
+    plain = [
+        at_address(reply.connection)
+        for reply in (tried.values() if shown else ())
+        if isinstance(reply, Reply) and reply.name_blocked
+    ]
     connections = {
         connection.uri: connection
-        for connection in (*answer.information.connections, *found)
+        for connection in (*answer.information.connections, *found, *plain)
     }
     return [
         {
@@ -240,29 +306,35 @@ def async_setup_services(hass: HomeAssistant) -> None:
     They are for administrators and automations only, since they tell tokens, addresses
     and personal details.
     """
-    for name, handler, schema in (
-        (
-            SERVICE_GET_USER_DETAILS,
-            _async_get_user_details,
-            SERVICE_GET_USER_DETAILS_SCHEMA,
-        ),
-        (
-            SERVICE_GET_TRANSIENT_TOKEN,
-            _async_get_transient_token,
-            SERVICE_GET_TRANSIENT_TOKEN_SCHEMA,
-        ),
-        (
-            SERVICE_GET_SOURCE_CONNECTION_INFORMATION,
-            _async_get_source_connection_information,
-            SERVICE_GET_SOURCE_CONNECTION_INFORMATION_SCHEMA,
-        ),
-        (SERVICE_GET_SOURCES, _async_get_sources, SERVICE_GET_SOURCES_SCHEMA),
-    ):
-        async_register_admin_service(
-            hass,
-            DOMAIN,
-            name,
-            handler,
-            schema=schema,
-            supports_response=SupportsResponse.ONLY,
-        )
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        SERVICE_GET_USER_DETAILS,
+        _async_get_user_details,
+        schema=SERVICE_GET_USER_DETAILS_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        SERVICE_GET_TRANSIENT_TOKEN,
+        _async_get_transient_token,
+        schema=SERVICE_GET_TRANSIENT_TOKEN_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        SERVICE_GET_SOURCE_CONNECTION_INFORMATION,
+        _async_get_source_connection_information,
+        schema=SERVICE_GET_SOURCE_CONNECTION_INFORMATION_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
+    async_register_admin_service(
+        hass,
+        DOMAIN,
+        SERVICE_GET_SOURCES,
+        _async_get_sources,
+        schema=SERVICE_GET_SOURCES_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )

@@ -26,7 +26,7 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     refreshes = [account.refreshed_at for account in accounts if account.refreshed_at]
     return {
         "can_reach_plex": system_health.async_check_can_reach_url(hass, PLEX_TV_URL),
-        "reachable_servers": sum(server.reachable for server in servers),
+        "reachable_servers": sum(server.data.reachable for server in servers),
         "servers": len(servers),
         "last_refresh": min(refreshes, default=None),
     }

@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 
 @dataclass
 class RawServer:
-    """Where such a server is, how often it was called, and whether someone left."""
+    """Where such a server is, how often it was called, and whether someone left.
+
+    `most` is how many were there at the same time.
+    """
 
     url: str
     connections: int = 0
+    present: int = 0
+    most: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -24,8 +29,11 @@ async def raw_server(answer: bytes | None = None) -> AsyncGenerator[RawServer]:
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         server.connections += 1
+        server.present += 1
+        server.most = max(server.most, server.present)
         while await reader.read(4096) and answer is None:
             pass
+        server.present -= 1
         server.left.set()
         writer.write(answer or b"")
         writer.close()

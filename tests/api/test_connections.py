@@ -1,11 +1,13 @@
 """Which of a server's connections are tried, and which one is chosen."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+import socket
 import time
 
-from aiohttp import ClientSession, ClientTimeout
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from aiohttp.abc import ResolveResult
 import pytest
 from yarl import URL
 
@@ -13,26 +15,30 @@ from custom_components.plex_account.api import (
     ClientIdentity,
     Connection,
     ConnectionTier,
+    PlainHttp,
     PlexAuthenticationError,
     PlexCertificateError,
     PlexConnectionError,
     PlexError,
+    PlexNameError,
     PlexNotFoundError,
     PlexRateLimitError,
     PlexResponseError,
     PlexServerClient,
     PlexServerError,
     PlexTimeoutError,
+    PlexWrongServerError,
     ProbeOutcome,
     Reply,
     Resource,
     connections as connections_module,
     http,
+    plain_http,
     probe_connections,
-    rank,
     tier,
     usable_connections,
 )
+from custom_components.plex_account.api.reading import Json
 from tests.plex_emulator import (
     Account,
     Answer,
@@ -49,6 +55,7 @@ from tests.plex_emulator import (
     error,
     redirect,
 )
+from tests.plex_emulator.emulator import LOOPBACK
 from tests.plex_emulator.faults import Fault
 from tests.plex_emulator.host import Listener
 
@@ -121,18 +128,23 @@ def test_tier() -> None:
 @pytest.mark.parametrize(
     ("owned", "matches", "https_required", "allowed"),
     [
-        (True, False, False, {"local https", "local http"}),
+        (True, False, False, {"local https"}),
         (True, True, False, {"local https", "local http"}),
         (True, False, True, {"local https"}),
         (True, True, True, {"local https"}),
-        (False, True, False, {"local https", "local http"}),
+        (False, True, False, {"local https"}),
         (False, True, True, {"local https"}),
         (False, False, False, set()),
         (False, False, True, set()),
     ],
 )
+@pytest.mark.parametrize("https_worked", [False, True])
 def test_usable(
-    owned: bool, matches: bool, https_required: bool, allowed: set[str]
+    owned: bool,
+    matches: bool,
+    https_required: bool,
+    allowed: set[str],
+    https_worked: bool,
 ) -> None:
     """What may be tried depends on whose server it is and what it wants."""
     server = Resource.from_json(
@@ -143,10 +155,15 @@ def test_usable(
             "httpsRequired": https_required,
         }
     )
-    assert server is not None
+    plain = plain_http(server, https_worked=https_worked)
+    if "local http" not in allowed:
+        assert plain is PlainHttp.REFUSED
+    else:
+        assert plain is (PlainHttp.SHOWN if https_worked else PlainHttp.ALLOWED)
     allowed = allowed | {"remote https", "relay https", "local relay https"}
     expected = [uri for name, uri in RULES.items() if name in allowed]
-    assert [each.uri for each in usable_connections(listed(), server)] == expected
+    usable = usable_connections(listed(), server, plain)
+    assert [each.uri for each in usable] == expected
 
 
 def test_usable_of_unknown_server() -> None:
@@ -154,12 +171,28 @@ def test_usable_of_unknown_server() -> None:
     expected = [
         RULES[name] for name in ("remote https", "relay https", "local relay https")
     ]
-    assert [each.uri for each in usable_connections(listed(), None)] == expected
+    plain = plain_http(None, https_worked=False)
+    assert plain is PlainHttp.REFUSED
+    assert [each.uri for each in usable_connections(listed(), None, plain)] == expected
 
 
-def test_nothing_usable() -> None:
-    """A server may be nowhere."""
-    assert usable_connections((), None) == []
+@pytest.mark.parametrize(
+    "host",
+    [
+        "192.168.1.1",
+        "127.0.0.1",
+        "[fe80::1]",
+        "192-168-1-1.0123456789abcdef0123456789abcdef.plex.direct",
+        "fd00--1.0123456789abcdef0123456789abcdef.plex.direct",
+    ],
+)
+def test_private_address_said_to_be_remote(host: str) -> None:
+    """Somebody else's server can't send us to a machine in our own network."""
+    remote = connection(f"https://{host}:32400")
+    data: dict[str, Json] = {"clientIdentifier": "00112233", "owned": False}
+    theirs, own = (Resource.from_json(data | {"owned": own}) for own in (False, True))
+    for server, usable in ((None, []), (theirs, []), (own, [remote])):
+        assert usable_connections((remote,), server, PlainHttp.REFUSED) == usable
 
 
 # Trying
@@ -172,20 +205,24 @@ class Prober:
     session: ClientSession
     identity: ClientIdentity
     machine_identifier: str
-    https_required: bool = False
+    plain: PlainHttp = PlainHttp.ALLOWED
     seconds: float = 0
 
-    async def probe(self, *tried: Connection) -> ProbeOutcome:
+    async def outcome(self, *tried: Connection) -> ProbeOutcome:
         """Try connections as the integration does."""
-        before = asyncio.all_tasks()
-        start = time.monotonic()
-        outcome = await probe_connections(
+        return await probe_connections(
             self.session,
             self.identity,
             self.machine_identifier,
             list(tried),
-            https_required=self.https_required,
+            self.plain,
         )
+
+    async def probe(self, *tried: Connection) -> ProbeOutcome:
+        """Try connections, take the time, and see that nothing is left."""
+        before = asyncio.all_tasks()
+        start = time.monotonic()
+        outcome = await self.outcome(*tried)
         self.seconds = time.monotonic() - start
         self.check(before)
         return outcome
@@ -210,11 +247,20 @@ def prober(
     return Prober(session, identity, attic.machine_identifier)
 
 
-async def listen(server: MediaServer, address: str = "127.0.0.1") -> Listener:
-    """Give a server one more address."""
-    listener = server.add_listener(address=address)
-    await listener.start()
-    return listener
+type Listen = Callable[..., Awaitable[Listener]]
+
+
+@pytest.fixture
+def listen(attic: MediaServer, authority: CertificateAuthority) -> Listen:
+    """Return what gives the server one more address."""
+
+    async def listen(address: str = "127.0.0.1", *, secure: bool = True) -> Listener:
+        context = authority.server_context(*LOOPBACK) if secure else None
+        listener = attic.add_listener(address=address, ssl_context=context)
+        await listener.start()
+        return listener
+
+    return listen
 
 
 def seen(outcome: ProbeOutcome) -> dict[str, Reply | type[PlexError]]:
@@ -259,7 +305,7 @@ async def test_wrong_server(
     cellar = await plex.add_server("Cellar", owner=ada)
     outcome = await prober.probe(local(cellar.url), relay(attic.url))
     assert best_uri(outcome) == attic.url
-    assert seen(outcome) == {cellar.url: PlexResponseError, attic.url: outcome.best}
+    assert seen(outcome) == {cellar.url: PlexWrongServerError, attic.url: outcome.best}
     assert [received.host for received in plex.requests] == ["Cellar", "Attic"]
     assert {received.token for received in plex.requests} == {""}
     outcome = await prober.probe(local(cellar.url))
@@ -314,10 +360,9 @@ async def test_unreachable(prober: Prober, plex: PlexEmulator) -> None:
             f"https://127.0.0.1:{plex.refusing_port}": PlexConnectionError,
             f"http://[::1]:{plex.refusing_port}": PlexConnectionError,
             plex.url.replace("http", "https"): PlexCertificateError,
-            "https://nowhere.invalid:32400": PlexConnectionError,
-            f"https://{'a' * 64}.plex.direct:32400": PlexConnectionError,
-            "https://a..b:32400": PlexConnectionError,
-            "https://h h:32400": PlexConnectionError,
+            "https://nowhere.invalid:32400": PlexNameError,
+            f"https://{'a' * 64}.plex.direct:32400": PlexNameError,
+            "https://a..b:32400": PlexNameError,
             "https://0:32400": PlexConnectionError,
             garbage.url: PlexConnectionError,
             garbage.url.replace("http", "https"): PlexCertificateError,
@@ -405,12 +450,13 @@ async def test_tiers_are_tried_in_order(
     plex: PlexEmulator,
     attic: MediaServer,
     monkeypatch: pytest.MonkeyPatch,
+    listen: Listen,
 ) -> None:
     """The better a connection, the earlier it is tried."""
     monkeypatch.setattr(connections_module, "STAGGER", 0.2)
     monkeypatch.setattr(connections_module, "PROBE_TIMEOUT", 0.7)
     attic.latency = 60
-    near, remote, by_relay = [await listen(attic) for _ in range(3)]
+    near, remote, by_relay = [await listen() for _ in range(3)]
     await prober.probe(relay(by_relay.url), connection(remote.url), local(near.url))
     assert [received.port for received in plex.requests] == [
         near.port,
@@ -425,10 +471,11 @@ async def test_within_the_grace(
     attic: MediaServer,
     monkeypatch: pytest.MonkeyPatch,
     kind: Callable[[str], Connection],
+    listen: Listen,
 ) -> None:
     """A better connection may be a little later."""
     monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
-    slow, fast = await listen(attic), await listen(attic)
+    slow, fast = await listen(), await listen()
     slow.latency = 0.2
     outcome = await prober.probe(kind(fast.url), local(slow.url))
     assert best_uri(outcome) == slow.url
@@ -439,10 +486,13 @@ async def test_within_the_grace(
 
 @pytest.mark.parametrize("kind", [connection, relay])
 async def test_after_the_grace(
-    prober: Prober, attic: MediaServer, kind: Callable[[str], Connection]
+    prober: Prober,
+    attic: MediaServer,
+    kind: Callable[[str], Connection],
+    listen: Listen,
 ) -> None:
     """It may not be much later."""
-    slow, fast = await listen(attic), await listen(attic)
+    slow, fast = await listen(), await listen()
     slow.latency = 3
     outcome = await prober.probe(kind(fast.url), local(slow.url))
     assert best_uri(outcome) == fast.url
@@ -451,12 +501,15 @@ async def test_after_the_grace(
 
 
 async def test_grace_begins_once(
-    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+    prober: Prober,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    listen: Listen,
 ) -> None:
     """A second answer does not give the best one more time."""
     monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 0.4)
     monkeypatch.setattr(connections_module, "STAGGER", 0)
-    by_relay, remote, near = [await listen(attic) for _ in range(3)]
+    by_relay, remote, near = [await listen() for _ in range(3)]
     remote.latency = 0.25
     near.latency = 0.53
     outcome = await prober.probe(
@@ -466,9 +519,11 @@ async def test_grace_begins_once(
     assert set(outcome.tried) == {by_relay.url, remote.url}
 
 
-async def test_worse_tier_is_not_waited_for(prober: Prober, attic: MediaServer) -> None:
+async def test_worse_tier_is_not_waited_for(
+    prober: Prober, attic: MediaServer, listen: Listen
+) -> None:
     """After the best there is, the others are of no interest."""
-    near, remote = await listen(attic), await listen(attic)
+    near, remote = await listen(), await listen()
     near.latency = 0.1
     remote.latency = 3
     outcome = await prober.probe(connection(remote.url), local(near.url))
@@ -478,11 +533,14 @@ async def test_worse_tier_is_not_waited_for(prober: Prober, attic: MediaServer) 
 
 
 async def test_equal_one_is_not_waited_for(
-    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+    prober: Prober,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    listen: Listen,
 ) -> None:
     """Nor are others that are no better than the first."""
     monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
-    fast, slow = await listen(attic), await listen(attic)
+    fast, slow = await listen(), await listen()
     slow.latency = 0.3
     outcome = await prober.probe(connection(slow.url), connection(fast.url))
     assert best_uri(outcome) == fast.url
@@ -505,12 +563,15 @@ async def test_slow_server(
 
 
 async def test_grace_ends_with_the_time(
-    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+    prober: Prober,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    listen: Listen,
 ) -> None:
     """The grace does not make the whole take longer."""
     monkeypatch.setattr(connections_module, "PROBE_TIMEOUT", 0.4)
     monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
-    near, remote = await listen(attic), await listen(attic)
+    near, remote = await listen(), await listen()
     near.latency = 60
     outcome = await prober.probe(connection(remote.url), local(near.url))
     assert best_uri(outcome) == remote.url
@@ -519,11 +580,14 @@ async def test_grace_ends_with_the_time(
 
 
 async def test_ipv4_before_ipv6(
-    prober: Prober, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+    prober: Prober,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    listen: Listen,
 ) -> None:
     """Of two equal ones the older kind of address has a head start."""
     monkeypatch.setattr(connections_module, "STAGGER", 0.5)
-    new, old = await listen(attic, "::1"), await listen(attic)
+    new, old = await listen("::1"), await listen()
     old.latency = 0.05
     outcome = await prober.probe(local(new.url), local(old.url))
     assert best_uri(outcome) == old.url
@@ -531,19 +595,24 @@ async def test_ipv4_before_ipv6(
 
 
 async def test_ipv6_alone(
-    prober: Prober, plex: PlexEmulator, attic: MediaServer
+    prober: Prober,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    listen: Listen,
 ) -> None:
     """The newer kind is used where the older one does not answer."""
-    new = await listen(attic, "::1")
+    new = await listen("::1")
     old = f"http://127.0.0.1:{plex.silent_port}"
     outcome = await prober.probe(local(old), local(new.url))
     assert best_uri(outcome) == new.url
     assert seen(outcome) == {new.url: outcome.best}
 
 
-async def test_ipv6_of_a_better_tier(prober: Prober, attic: MediaServer) -> None:
+async def test_ipv6_of_a_better_tier(
+    prober: Prober, attic: MediaServer, listen: Listen
+) -> None:
     """The tier counts for more than the kind of address."""
-    new, old = await listen(attic, "::1"), await listen(attic)
+    new, old = await listen("::1"), await listen()
     new.latency = 0.1
     outcome = await prober.probe(connection(old.url), local(new.url))
     assert best_uri(outcome) == new.url
@@ -556,12 +625,13 @@ async def test_answers_at_once(
     attic: MediaServer,
     monkeypatch: pytest.MonkeyPatch,
     attempt: int,
+    listen: Listen,
 ) -> None:
     """Answers that are seen together are weighed, in whatever order they come."""
     monkeypatch.setattr(connections_module, "STAGGER", 0)
     kinds = [("127.0.0.1", relay), ("127.0.0.1", connection)] * 4
     kinds += [("::1", local)] * 3 + [("127.0.0.1", local)]
-    tried = [kind((await listen(attic, address)).url) for address, kind in kinds]
+    tried = [kind((await listen(address)).url) for address, kind in kinds]
     attic.latency = 0.3
     loop = asyncio.get_running_loop()
 
@@ -584,6 +654,7 @@ async def test_https(
     attic: MediaServer,
     authority: CertificateAuthority,
     resolver: LoopbackResolver,
+    listen: Listen,
 ) -> None:
     """A certificate makes a connection better, if it is the right one."""
     resolver.patterns.append("*.plex.direct")
@@ -594,7 +665,8 @@ async def test_https(
     await attic.start()
     right_uri = f"https://right.plex.direct:{right.port}"
     wrong_uri = f"https://wrong.plex.direct:{wrong.port}"
-    outcome = await prober.probe(local(attic.url), local(wrong_uri), local(right_uri))
+    plain = await listen(secure=False)
+    outcome = await prober.probe(local(plain.url), local(wrong_uri), local(right_uri))
     assert best_uri(outcome) == right_uri
     assert seen(outcome)[wrong_uri] is PlexCertificateError
     assert outcome.certificate_failed
@@ -621,10 +693,10 @@ def hidden(
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
 async def test_hidden_name(
-    prober: Prober, plex: PlexEmulator, attic: MediaServer, address: str
+    prober: Prober, plex: PlexEmulator, listen: Listen, address: str
 ) -> None:
-    """The address itself is tried, without encryption."""
-    listener = await listen(attic, address)
+    """The address itself is tried, without encryption if there is no certificate."""
+    listener = await listen(address, secure=False)
     named = hidden(listener.port, address=address)
     outcome = await prober.probe(named)
     assert outcome.best is not None
@@ -632,12 +704,104 @@ async def test_hidden_name(
         named, uri=listener.url, protocol="http", pinned=False
     )
     assert outcome.best.name_blocked
+    assert outcome.only_unencrypted
     assert tier(outcome.best.connection) is ConnectionTier.LOCAL_HTTP
-    assert seen(outcome) == {
-        named.uri: PlexConnectionError,
-        listener.url: outcome.best,
-    }
+    assert seen(outcome) == {named.uri: PlexNameError, listener.url: outcome.best}
     assert [received.port for received in plex.requests] == [listener.port]
+
+    # That it would answer is told where it may not be used, unless that is refused.
+    prober.plain = PlainHttp.SHOWN
+    outcome = await prober.probe(named)
+    assert outcome.best is None
+    assert outcome.only_unencrypted
+    prober.plain = PlainHttp.REFUSED
+    outcome = await prober.probe(named)
+    assert seen(outcome) == {named.uri: PlexNameError}
+    assert len(plex.requests) == 2
+
+
+async def test_unencrypted_comes_last(
+    prober: Prober,
+    plex: PlexEmulator,
+    listen: Listen,
+    resolver: LoopbackResolver,
+) -> None:
+    """However fast it answers, who can prove who it is is waited for."""
+    slow, plain = await listen(), await listen(secure=False)
+    slow.latency = 0.6
+    outcome = await prober.probe(relay(slow.url), local(plain.url))
+    assert best_uri(outcome) == slow.url
+    assert not outcome.only_unencrypted
+    await slow.stop()
+    outcome = await prober.probe(relay(slow.url), local(plain.url))
+    assert best_uri(outcome) == plain.url
+
+
+async def test_no_encryption_for_a_name_that_resolves(
+    prober: Prober, plex: PlexEmulator, listen: Listen, resolver: LoopbackResolver
+) -> None:
+    """Who only breaks the secure connection does not get an insecure one."""
+    resolver.patterns.append("*.plex.direct")
+    plain = await listen(secure=False)
+    plex.faults.add(Vanish(), port=plain.port)
+    outcome = await prober.probe(hidden(plain.port))
+    assert outcome.best is None
+    assert plex.requests == []
+
+
+class HangingResolver(LoopbackResolver):
+    """Never finds anything, and never says so."""
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        """Look a name up for ever."""
+        await asyncio.get_running_loop().create_future()
+        return []
+
+
+async def test_hanging_name(
+    identity: ClientIdentity, attic: MediaServer, authority: CertificateAuthority
+) -> None:
+    """Where name servers do not answer, an address is not kept waiting for them."""
+    listener = attic.add_listener(ssl_context=authority.server_context(NAME))
+    await listener.start()
+    connector = TCPConnector(ssl=authority.client_context(), resolver=HangingResolver())
+    async with ClientSession(connector=connector) as session:
+        start = time.monotonic()
+        prober = Prober(session, identity, attic.machine_identifier)
+        outcome = await prober.outcome(
+            hidden(listener.port), connection("https://remote.example.com:32400")
+        )
+    assert outcome.best is not None
+    assert outcome.best.connection.pinned
+    assert not outcome.best.name_blocked
+    assert time.monotonic() - start < 2
+
+
+async def test_many_at_a_time(
+    prober: Prober,
+    attic: MediaServer,
+    listen: Listen,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Only so many are tried at a time, of all servers together; each has its turn."""
+    monkeypatch.setattr(connections_module, "MAX_PROBES", 2)
+    monkeypatch.setattr(connections_module, "PROBE_TIMEOUT", 0.3)
+    async with raw_server() as silent:
+        others = [
+            asyncio.create_task(prober.outcome(*[local(silent.url)] * 4))
+            for _ in range(3)
+        ]
+        await asyncio.sleep(0.05)
+        outcome = await prober.outcome(local(attic.url))
+        assert best_uri(outcome) == attic.url
+        assert silent.most == 2
+        for task in others:
+            await task
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
@@ -649,8 +813,7 @@ async def test_hidden_name_with_https(
     authority: CertificateAuthority,
     address: str,
 ) -> None:
-    """Where encryption is required, the name only serves to verify who is there."""
-    prober.https_required = True
+    """The name only serves to verify who is there."""
     right, wrong = [
         attic.add_listener(
             address=address, ssl_context=authority.server_context(certified)
@@ -671,7 +834,8 @@ async def test_hidden_name_with_https(
         outcome.best.connection,
         prober.session,
         prober.identity,
-        attic.access_token(ada),
+        token=attic.access_token(ada),
+        machine_identifier=attic.machine_identifier,
     )
     assert (await client.get_server()).machine_identifier == attic.machine_identifier
     assert plex.requests[-1].port == right.port
@@ -682,15 +846,10 @@ async def test_hidden_name_with_https(
     assert plex.requests == []
 
 
-@pytest.mark.parametrize("https_required", [False, True])
 async def test_not_hidden(
-    prober: Prober,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    https_required: bool,
+    prober: Prober, plex: PlexEmulator, attic: MediaServer
 ) -> None:
     """Only a private address that the name tells is tried in its place."""
-    prober.https_required = https_required
     port = attic.listeners[0].port
     tried = [
         hidden(port, near=False),
@@ -714,7 +873,7 @@ async def test_not_hidden(
         ),
     ]
     outcome = await prober.probe(*tried)
-    assert seen(outcome) == {each.uri: PlexConnectionError for each in tried}
+    assert seen(outcome) == {each.uri: PlexNameError for each in tried}
     assert plex.requests == []
 
 
@@ -750,29 +909,32 @@ async def test_wrong_server_behind_hidden_name(
     prober: Prober, plex: PlexEmulator, ada: Account
 ) -> None:
     """Who is at the address is asked, too."""
-    cellar = await plex.add_server("Cellar", owner=ada)
+    cellar = await plex.add_server("Cellar", owner=ada, secure=False)
     named = hidden(cellar.listeners[0].port)
     outcome = await prober.probe(named)
     assert outcome.best is None
-    assert seen(outcome) == {named.uri: PlexConnectionError}
+    assert seen(outcome) == {named.uri: PlexNameError}
     assert [received.host for received in plex.requests] == ["Cellar"]
     assert plex.requests[0].token == ""
 
 
 def test_rank() -> None:
-    """The tier counts most, then whether the name works, then the kind of address."""
+    """Encryption counts most, then the tier, whether the name works, and the address.
+
+    An address of the older kind comes first.
+    """
     best = hidden(1)
     ranked = [
         best,
         replace(best, ipv6=True),
         replace(best, pinned=True),
         replace(best, pinned=True, ipv6=True),
-        replace(best, protocol="http"),
         replace(best, local=False),
         replace(best, relay=True),
+        replace(best, protocol="http"),
     ]
     worst_first = ranked[::-1]
-    assert sorted(worst_first, key=rank) == ranked
+    assert sorted(worst_first, key=connections_module.rank) == ranked
 
 
 def test_times() -> None:

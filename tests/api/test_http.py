@@ -9,7 +9,7 @@ import gzip
 import random
 import socket
 import traceback
-from typing import Literal
+from typing import Any, Literal
 
 from aiohttp import ClientSession, ClientTimeout, ServerTimeoutError, TCPConnector
 from aiohttp.abc import ResolveResult
@@ -32,7 +32,8 @@ from custom_components.plex_account.api import (
     PlexTwoFactorRequiredError,
     http,
 )
-from custom_components.plex_account.api.http import Json, request
+from custom_components.plex_account.api.http import LIST_SIZE, PlexSession
+from custom_components.plex_account.api.reading import Json
 from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Answer,
@@ -58,6 +59,21 @@ PATH = "/api/v2/user"
 DEPTH = 10_000
 
 type Fetch = Callable[[], Awaitable[Json]]
+
+
+async def request(
+    session: ClientSession,
+    identity: ClientIdentity,
+    method: str,
+    url: URL,
+    *,
+    size: int = LIST_SIZE,
+    **options: Any,
+) -> Json:
+    """Send a request and return the decoded body."""
+    plex_session = PlexSession(session, identity)
+    answer = await plex_session.request(method, url, size=size, **options)
+    return await answer.read(lambda body: body)
 
 
 @pytest.fixture
@@ -772,11 +788,8 @@ async def test_external_entity(
     assert [received.host for received in plex.requests] == ["plex.tv"]
 
 
-@pytest.mark.parametrize("status", [200, 401, 503])
 @pytest.mark.parametrize("packed", [False, True])
-async def test_largest_body(
-    fetch: Fetch, plex: PlexEmulator, status: int, packed: bool
-) -> None:
+async def test_largest_body(fetch: Fetch, plex: PlexEmulator, packed: bool) -> None:
     """A body has a size from which on it is refused, packed or not."""
     largest = b'"' + b"x" * (8 * MEGABYTE - 2) + b'"'
     encoding = {"Content-Encoding": "gzip"} if packed else {}
@@ -784,14 +797,17 @@ async def test_largest_body(
     def pack(body: bytes) -> bytes:
         return gzip.compress(body, 1) if packed else body
 
-    if status == 200:
-        answer(plex, pack(largest), headers=encoding)
-        assert await fetch() == "x" * (8 * MEGABYTE - 2)
-    answer(plex, pack(largest + b" "), status, headers=encoding)
+    answer(plex, pack(largest), headers=encoding)
+    assert await fetch() == "x" * (8 * MEGABYTE - 2)
+    answer(plex, pack(largest + b" "), headers=encoding)
     with pytest.raises(PlexResponseError) as caught:
         await fetch()
     assert str(caught.value) == f"GET {PATH}: more than 8388608 bytes"
-    assert caught.value.status == status
+    assert caught.value.status == 200
+    # A refusal is one, however long it is.
+    answer(plex, pack(largest + b" "), 401, headers=encoding)
+    with pytest.raises(PlexAuthenticationError):
+        await fetch()
 
 
 @pytest.mark.parametrize("fault", [Flood(64), gzip_bomb(64)], ids=["flood", "bomb"])

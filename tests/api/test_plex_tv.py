@@ -27,6 +27,7 @@ from custom_components.plex_account.api import (
     PlexTvClient,
     PlexTwoFactorRequiredError,
     Resource,
+    ServerList,
     Service,
     Subscription,
     User,
@@ -49,7 +50,9 @@ from tests.plex_emulator import (
 from tests.plex_emulator.faults import Fault
 
 NOW = 1_790_000_000
-NAME = '<b>Ada & "Co"</b> \' 🎬 \u202e \\n'
+NAME = '<b>Ada & "Co"</b> \' 🎬 \\n'
+
+NO_SERVERS = ServerList(servers=(), duplicates=0, unreadable=0)
 
 both_formats = pytest.mark.parametrize("xml", [False, True], ids=["json", "xml"])
 
@@ -498,7 +501,7 @@ async def test_get_servers(
     label = "2001-db8--1.0123456789abcdef0123456789abcdef.plex.direct"
     listed = [
         (attic.url, "127.0.0.1", True, False),
-        ("https://plex.example.invalid:443/plex", "plex.example.invalid", False, False),
+        ("https://plex.example.invalid:443", "plex.example.invalid", False, False),
         (f"https://{label}:32400", "2001:db8::1", False, False),
         ("https://relay.plex.direct:8443", "198.51.100.5", False, True),
     ]
@@ -506,7 +509,7 @@ async def test_get_servers(
         ListedConnection(uri, address, local, relay, ":" in address)
         for uri, address, local, relay in listed
     ]
-    (server,) = await tv.get_servers()
+    (server,) = (await tv.get_servers()).servers
     assert server == Resource(
         name=NAME,
         client_identifier=attic.machine_identifier,
@@ -526,7 +529,7 @@ async def test_get_servers(
         connections=(
             Connection(
                 uri=attic.url,
-                protocol="http",
+                protocol="https",
                 address="127.0.0.1",
                 port=attic.listeners[0].port,
                 local=True,
@@ -534,7 +537,7 @@ async def test_get_servers(
                 ipv6=False,
             ),
             Connection(
-                uri="https://plex.example.invalid:443/plex",
+                uri="https://plex.example.invalid:443",
                 protocol="https",
                 address="plex.example.invalid",
                 port=443,
@@ -583,9 +586,8 @@ async def test_shared_and_stale_servers(
     await plex.add_server("Old laptop", owner=ada, stale=True)
     library.listing.https_required = True
     library.listing.connections = []
-    old, shared = sorted(
-        await tv.get_servers(), key=lambda server: server.name, reverse=True
-    )
+    listed = await tv.get_servers()
+    old, shared = sorted(listed.servers, key=lambda server: server.name, reverse=True)
     assert (shared.owned, shared.home, shared.source_title) == (False, True, "grace")
     assert (shared.https_required, shared.public_address_matches) == (True, True)
     assert shared.access_token == library.access_token(ada)
@@ -601,12 +603,13 @@ async def test_players(
     """Only what is a server among other things is listed."""
     plex.tv.xml_only = xml
     plex.add_player("TV", owner=ada)
-    assert await tv.get_servers() == []
+    assert await tv.get_servers() == NO_SERVERS
     for provides in ("serverless,player", "player,client", "", "Server"):
         plex.add_player(provides, owner=ada).listing.provides = provides
     plex.add_player("None", owner=ada).listing.left_out.add("provides")
     plex.add_player("Both", owner=ada).listing.provides = "player,server"
-    assert [server.name for server in await tv.get_servers()] == ["Both"]
+    listed = await tv.get_servers()
+    assert [server.name for server in listed.servers] == ["Both"]
 
 
 @both_formats
@@ -615,7 +618,7 @@ async def test_no_servers(
 ) -> None:
     """To have no server is no error."""
     plex.tv.xml_only = xml
-    assert await tv.get_servers() == []
+    assert await tv.get_servers() == NO_SERVERS
 
 
 @both_formats
@@ -626,15 +629,16 @@ async def test_left_out(
     attic: MediaServer,
     xml: bool,
 ) -> None:
-    """Only what tells a server from others, and whose it is, can't be missing."""
+    """Without what tells a server from others, and whose it is, it can't be listed."""
     plex.tv.xml_only = xml
     cellar = await plex.add_server("Cellar", owner=ada)
     for name in ("clientIdentifier", "owned"):
         cellar.listing.left_out = {name}
-        with pytest.raises(PlexResponseError):
-            await tv.get_servers()
+        listed = await tv.get_servers()
+        assert [server.name for server in listed.servers] == ["Attic"]
+        assert listed.unreadable == 1
     cellar.listing.left_out = {"name", "accessToken", "connections"}
-    _, server = await tv.get_servers()
+    _, server = (await tv.get_servers()).servers
     assert server.name == cellar.machine_identifier
     assert server.access_token is None
     assert server.connections == ()
@@ -644,11 +648,18 @@ async def test_left_out(
 async def test_same_identifier(
     tv: PlexTvClient, plex: PlexEmulator, ada: Account, attic: MediaServer, xml: bool
 ) -> None:
-    """Two entries of one server are one server."""
+    """Of two servers of one identifier an own one counts, then one that is online."""
     plex.tv.xml_only = xml
-    cellar = await plex.add_server("Cellar", owner=ada)
-    cellar.listing.client_identifier = attic.machine_identifier
-    assert [server.name for server in await tv.get_servers()] == ["Cellar"]
+    grace = plex.add_account("grace", password=None)
+    attic.listing.presence = False
+    for owner, believed in ((grace, "Attic"), (ada, "Cellar")):
+        cellar = await plex.add_server("Cellar", owner=owner)
+        if owner is grace:
+            plex.share(cellar, ada)
+        cellar.listing.client_identifier = attic.machine_identifier
+        listed = await tv.get_servers()
+        assert [server.name for server in listed.servers] == [believed]
+    assert listed.duplicates == 2
 
 
 @pytest.mark.parametrize(
@@ -686,10 +697,15 @@ async def test_no_list_of_servers(
 async def test_unreadable_resource(
     tv: PlexTvClient, plex: PlexEmulator, attic: MediaServer, item: bytes
 ) -> None:
-    """What may be a server is not passed over, which would remove that server."""
+    """What may be a server is told, and takes no other along."""
     plex.faults.add(Reply(Answer(200, b"[%b]" % item)))
     with pytest.raises(PlexResponseError):
         await tv.get_servers()
+    other = b'{"provides": "server", "clientIdentifier": "b", "owned": true}'
+    plex.faults.add(Reply(Answer(200, b"[%b, %b]" % (item, other))))
+    listed = await tv.get_servers()
+    assert [server.client_identifier for server in listed.servers] == ["b"]
+    assert listed.unreadable == 1
 
 
 # The life of a token

@@ -312,6 +312,9 @@ class Actions:
             .filter(has_text=text)
             .first.click()
         )
+        # What is filled in before that would be forgotten.
+        field = self.root.locator(f"{selector} ha-picker-field")
+        await expect(field).to_contain_text(text)
 
 
 class Menu:

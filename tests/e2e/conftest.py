@@ -57,9 +57,9 @@ def home_token(hass_process: HassProcess) -> str:
 
 
 @pytest.fixture(scope="module")
-def plex_url(home_token: str) -> Generator[str]:
+def plex_url(hass_process: HassProcess, home_token: str) -> Generator[str]:
     """Run an emulator for the tests of a module."""
-    with EmulatorProcess() as process:
+    with EmulatorProcess(hass_process.authority) as process:
         yield _run(process.ready())
 
 

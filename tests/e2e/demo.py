@@ -39,7 +39,10 @@ def main() -> int:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
-        with EmulatorProcess() as emulator, HassProcess(port=options.port) as hass:
+        with (
+            HassProcess(port=options.port) as hass,
+            EmulatorProcess(hass.authority) as emulator,
+        ):
             asyncio.run(_run(emulator, hass, serve=options.serve))
     except KeyboardInterrupt:
         print("\nStopped.")

@@ -18,6 +18,10 @@ class EmulatorProcess(Child):
 
     name = "emulator"
 
+    def __init__(self, authority: Path) -> None:
+        """Have certificates of the authority in a folder."""
+        self._authority = authority
+
     @override
     def _prepare(self) -> Sequence[str | Path]:
         return [
@@ -26,6 +30,8 @@ class EmulatorProcess(Child):
             "tests.plex_emulator",
             "--state",
             self._state_file,
+            "--authority",
+            self._authority,
         ]
 
     async def ready(self) -> str:

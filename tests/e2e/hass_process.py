@@ -10,6 +10,8 @@ from typing import Any, override
 
 from aiohttp import ClientError, ClientSession
 
+from tests.plex_emulator.certificates import CERTIFICATE, CertificateAuthority
+
 from .child import ROOT, Child
 
 HOST = "127.0.0.1"
@@ -87,6 +89,11 @@ class HassProcess(Child):
         return f"http://{HOST}:{self._port}"
 
     @property
+    def authority(self) -> Path:
+        """The folder of the only authority that Home Assistant trusts."""
+        return self.folder / "authority"
+
+    @property
     def storage(self) -> Path:
         """The folder in which Home Assistant remembers things."""
         return self._config / ".storage"
@@ -110,6 +117,7 @@ class HassProcess(Child):
     @override
     def _prepare(self) -> Sequence[str | Path]:
         self._port = self._port or _free_port()
+        CertificateAuthority.load(self.authority)
         self.storage.mkdir(parents=True)
         _store(self.storage, "http", 3, _http(self._port))
         _store(self.storage, "onboarding", 4, {"done": ONBOARDED})
@@ -137,7 +145,10 @@ class HassProcess(Child):
     def _environment(self) -> Mapping[str, str]:
         tools = Path(sys.executable).parent
         environment = dict(super()._environment())
-        return environment | {"PATH": f"{tools}{os.pathsep}{environment['PATH']}"}
+        return environment | {
+            "PATH": f"{tools}{os.pathsep}{environment['PATH']}",
+            "REQUESTS_CA_BUNDLE": str(self.authority / CERTIFICATE),
+        }
 
 
 def _http(port: int) -> dict[str, Any]:

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
+from pathlib import Path
 
 from aiohttp import ClientSession
 import pytest
 from yarl import URL
 
 from tests.const import PHONE
+from tests.plex_emulator.certificates import CertificateAuthority
 from tests.plex_emulator.films import FILE, FILE_PATH, POSTER_PATH, RATING_KEY
 
 from .emulator_process import EmulatorClient
 from .hass_client import Data, HassClient
-from .hass_process import BUTTON, PLAYER, TEXT
+from .hass_process import BUTTON, PLAYER, TEXT, HassProcess
 from .sign_in import sign_in_with_password
 from .waiting import eventually
 
@@ -93,15 +95,17 @@ async def add_from_blueprint(
         await home.remove_automation(name)
 
 
-async def fetch(plex: EmulatorClient, url: URL) -> tuple[int, bytes]:
+async def fetch(plex: EmulatorClient, authority: Path, url: URL) -> tuple[int, bytes]:
     """Ask the server for what is at a URL, wherever the URL leads."""
     here = URL((await plex.server(SERVER))["url"]).join(url.relative())
-    async with ClientSession() as session, session.get(here) as response:
+    context = CertificateAuthority.load(authority).client_context()
+    async with ClientSession() as session, session.get(here, ssl=context) as response:
         return response.status, await response.read()
 
 
 async def test_poster(
     home: HassClient,
+    hass_process: HassProcess,
     plex_world: EmulatorClient,
     add_from_blueprint: AddAutomation,
     attic: str,
@@ -135,15 +139,16 @@ async def test_poster(
     assert notification["message"] == "Plex (Living room)"
     image = URL(notification["data"]["image"])
     assert (image.host, image.path) == ("plex.example.invalid", POSTER_PATH)
-    status, picture = await fetch(plex_world, image)
+    status, picture = await fetch(plex_world, hass_process.authority, image)
     assert status == HTTPStatus.OK
     assert picture.startswith(b"\x89PNG")
-    refused, _ = await fetch(plex_world, image.with_query(None))
+    refused, _ = await fetch(plex_world, hass_process.authority, image.with_query(None))
     assert refused == HTTPStatus.UNAUTHORIZED
 
 
 async def test_play_on_cast(
     home: HassClient,
+    hass_process: HassProcess,
     plex_world: EmulatorClient,
     add_from_blueprint: AddAutomation,
     attic: str,
@@ -167,7 +172,7 @@ async def test_play_on_cast(
 
     url = await eventually(played, "the player has got a URL")
     assert url.origin() == URL((await plex_world.server(SERVER))["url"])
-    assert await fetch(plex_world, url) == (HTTPStatus.OK, FILE)
+    assert await fetch(plex_world, hass_process.authority, url) == (HTTPStatus.OK, FILE)
 
 
 async def test_server_unreachable(

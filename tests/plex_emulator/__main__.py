@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 import signal
 
+from .certificates import CertificateAuthority
 from .control import describe
 from .demo import build_demo_world
 from .emulator import PlexEmulator
@@ -22,22 +23,28 @@ def main() -> None:
     parser.add_argument(
         "--state", type=Path, help="file for addresses and credentials, as JSON"
     )
+    parser.add_argument(
+        "--authority",
+        type=Path,
+        help="folder of the authority whose certificates the servers have",
+    )
     options = parser.parse_args()
     try:
-        asyncio.run(run(options.port, options.state))
+        asyncio.run(run(options.port, options.state, options.authority))
     finally:
         # Who finds the file may count on the emulator being there.
         if options.state:
             options.state.unlink(missing_ok=True)
 
 
-async def run(port: int, state: Path | None) -> None:
+async def run(port: int, state: Path | None, authority: Path | None) -> None:
     """Emulate until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with PlexEmulator(port=port) as plex:
+    known = CertificateAuthority.load(authority) if authority else None
+    async with PlexEmulator(port=port, authority=known) as plex:
         await build_demo_world(plex)
         print(introduction(plex), flush=True)  # noqa: T201 - it is a command
         if state:

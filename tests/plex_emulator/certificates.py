@@ -2,20 +2,42 @@
 
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
+from pathlib import Path
 import socket
 import ssl
+from typing import Final, Self
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 import trustme
+
+# The file of an authority's folder by which it can be trusted.
+CERTIFICATE: Final = "ca.pem"
 
 
 class CertificateAuthority:
     """An authority that nobody trusts but who takes its client context."""
 
-    def __init__(self) -> None:
-        """Make its own certificate."""
-        self._ca = trustme.CA()
+    def __init__(self, ca: trustme.CA | None = None) -> None:
+        """Make its own certificate, unless there is one."""
+        self._ca = ca or trustme.CA()
         self._contexts: dict[tuple[str, ...], ssl.SSLContext] = {}
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Return the authority of a folder, which is made if there is none."""
+        certificate, key = folder / CERTIFICATE, folder / "ca.key"
+        if certificate.exists():
+            return cls(trustme.CA.from_pem(certificate.read_bytes(), key.read_bytes()))
+        folder.mkdir(exist_ok=True)
+        ca = trustme.CA()
+        ca.private_key_pem.write_to_path(str(key))
+        ca.cert_pem.write_to_path(str(certificate))
+        return cls(ca)
+
+    @property
+    def pem(self) -> str:
+        """What to trust."""
+        return self._ca.cert_pem.bytes().decode()
 
     def server_context(self, *names: str) -> ssl.SSLContext:
         """Return the context of a server that answers to host names and addresses."""

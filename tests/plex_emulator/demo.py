@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from .accounts import Account
 from .emulator import PlexEmulator
 from .media_server import MediaServer
+from .resources import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,9 @@ async def build_demo_world(plex: PlexEmulator) -> DemoWorld:
     stale = await plex.add_server("Old laptop", owner=ada, stale=True)
     library = await plex.add_server("Library", owner=grace)
     await plex.add_server("Workshop", owner=linus)
+    # Not in Ada's house, so she needs an address that is not in it either.
+    remote = library.url.replace("127.0.0.1", "localhost")
+    library.listing.connections.append(Connection.at(remote, local=False))
     plex.share(library, ada)
     plex.add_player("Living room TV", owner=ada)
     return DemoWorld(ada, grace, linus, attic, cellar, stale, library)

@@ -7,6 +7,7 @@ from typing import Self
 
 from . import clock
 from .accounts import Account, Service, User
+from .certificates import CertificateAuthority
 from .control import Control
 from .host import Host, reserve
 from .media_server import MediaServer, Provider
@@ -20,16 +21,24 @@ VERSION = "1.43.4.10903-e5521bd8c"
 CREATED_AT = "2020-01-12T15:30:18Z"
 LONG_AGO = "2021-04-02T08:00:00Z"
 PUBLIC_IPV6 = "2001:0db8:0000:0000:0000:0000:0000:0001"
+# By what names and addresses a server can be reached in the tests.
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PODCASTS = "tv.plex.provider.podcasts"
 
 
 class PlexEmulator(World):
     """A plex.tv and any number of Plex Media Servers, on loopback addresses."""
 
-    def __init__(self, *, port: int = 0) -> None:
-        """Make a world without anyone in it; the port is plex.tv's."""
+    def __init__(
+        self, *, port: int = 0, authority: CertificateAuthority | None = None
+    ) -> None:
+        """Make a world without anyone in it; the port is plex.tv's.
+
+        Its servers have certificates of the authority, or none without one.
+        """
         super().__init__()
         self._port = port
+        self.authority = authority
         self._sockets: list[socket.socket] = []
         self.tv = PlexTv(self)
 
@@ -115,9 +124,12 @@ class PlexEmulator(World):
         return account
 
     async def add_server(
-        self, name: str, *, owner: Account, stale: bool = False
+        self, name: str, *, owner: Account, stale: bool = False, secure: bool = True
     ) -> MediaServer:
-        """Let an account own one more server; a stale one has been gone for years."""
+        """Let an account own one more server; a stale one has been gone for years.
+
+        One that is not `secure` speaks plain HTTP, even if there is an authority.
+        """
         label = self._label(name)
         listing = Listing(
             name=name,
@@ -133,7 +145,10 @@ class PlexEmulator(World):
             presence=not stale,
         )
         server = MediaServer(label, self, owner, listing)
-        server.add_listener()
+        authority = self.authority if secure else None
+        server.add_listener(
+            ssl_context=authority.server_context(*LOOPBACK) if authority else None
+        )
         if not stale:
             await server.start()
         listing.connections = self.usual_connections(server)

@@ -153,6 +153,20 @@ class Raw:
         return web.Response()
 
 
+@dataclass(frozen=True, slots=True)
+class Interim:
+    """Say without end that there will be an answer."""
+
+    async def happen(
+        self, request: web.BaseRequest, real: RealAnswer
+    ) -> web.StreamResponse:
+        """Go on until the client has left."""
+        while request.transport and not request.transport.is_closing():
+            request.transport.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+            await asyncio.sleep(0.01)
+        return web.Response()
+
+
 def error(
     status: int,
     *,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from functools import cache
+import gzip
+from itertools import cycle
 import json
 import ssl
 from typing import Any, Literal
@@ -21,6 +23,7 @@ from tests.plex_emulator import (
     Fault,
     Flood,
     Host,
+    Interim,
     Reply,
     Vanish,
     error,
@@ -60,6 +63,16 @@ REQUIRED = {
     "Device",
     "MediaContainer",
 }
+HOSTILE_TEXTS = (
+    "https://][@",
+    "9" * 4400,
+    "fe80::1%\n",
+    "Home\r\nX-Plex-Token: stolen",
+    "![x](https://evil.example/x.png) [y](https://evil.example)",
+    "\u2028\u202e\x1b[31m",
+)
+# What is no text that others choose, or decides whether an answer can be used.
+CHOSEN_BY_PLEX = REQUIRED | {"address", "qr", "thumb"}
 NAMES = {"email", "friendlyName", "name", "sourceTitle", "title", "username"}
 
 type Strike = Callable[[World, Place], AbstractAsyncContextManager[None]]
@@ -323,12 +336,54 @@ def oddly_named(data: Any) -> Any:
     )
 
 
+def hostile(data: Any) -> Any:
+    """Let each text that others choose be one that is meant to harm."""
+    texts = cycle(HOSTILE_TEXTS)
+    return each_object(
+        data,
+        lambda item: {
+            name: next(texts)
+            if isinstance(value, str) and name not in CHOSEN_BY_PLEX
+            else value
+            for name, value in item.items()
+        },
+    )
+
+
+def with_hostile_servers(data: Any) -> Any:
+    """List servers that can't be told from others, or not at all."""
+    if not isinstance(data, list) or not data:
+        return data
+    odd = [{"uri": "https://][@", "address": "fe80::1%"}]
+    twin = data[0] | {"owned": False, "name": "Twin", "connections": odd}
+    return [
+        twin | {"clientIdentifier": "../.."},
+        *data,
+        twin,
+        twin | {"clientIdentifier": "odd"},
+    ]
+
+
+def with_cookie(answer: Answer) -> Answer:
+    """Ask to be remembered."""
+    cookie = {"Set-Cookie": "evil=1; Domain=localhost; Path=/"}
+    return replace(answer, headers={**answer.headers, **cookie})
+
+
 @cache
 def bomb() -> Fault:
     """Make the bomb when it is needed, and only once."""
     return gzip_bomb(100)
 
 
+ELEMENTS = Reply(
+    Answer(
+        200,
+        gzip.compress(b"<a>" + b"<b/>" * 300_000 + b"</a>"),
+        XML_TYPE,
+        {"Content-Encoding": "gzip"},
+    )
+)
 CASES: tuple[Case, ...] = (
     Case("connection refused", Effect.REFUSED, refused),
     Case("no such name", Effect.REFUSED, unresolved),
@@ -379,6 +434,11 @@ CASES: tuple[Case, ...] = (
     reshaped_case("no optional field", Effect.OTHER_TYPE, only_required),
     reshaped_case("all fields null", Effect.OTHER_SHAPE, all_null),
     reshaped_case("odd names", Effect.OTHER_TYPE, oddly_named),
+    reshaped_case("hostile texts", Effect.OTHER_TYPE, hostile),
+    reshaped_case("hostile servers", Effect.OTHER_TYPE, with_hostile_servers),
+    case("cookies", Effect.NONE, Tamper(with_cookie)),
+    case("102 without end", Effect.BROKEN, Interim()),
+    case("elements in a few bytes", Effect.NONSENSE, ELEMENTS),
     Case(
         "redirect elsewhere",
         Effect.NONSENSE,

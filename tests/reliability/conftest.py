@@ -3,6 +3,7 @@
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import settings
 import pytest
 
 from homeassistant.core import HomeAssistant
@@ -20,6 +21,7 @@ from .world import World
 if TYPE_CHECKING:
     from .cases import Case
 
+settings.register_profile("thorough", max_examples=1000)
 CELLS = pytest.StashKey[dict[str, Cell]]()
 
 
@@ -72,7 +74,7 @@ def case() -> Case | None:
 @pytest.fixture
 async def world(
     hass: HomeAssistant,
-    trust: None,
+    names: None,
     plex: PlexEmulator,
     ada: Account,
     attic: MediaServer,

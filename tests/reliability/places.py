@@ -8,7 +8,7 @@ from typing import Any, ClassVar, override
 
 import pytest
 
-from custom_components.plex_account import coordinator
+from custom_components.plex_account import coordinator, image
 from custom_components.plex_account.const import CONF_SERVER_URL, DOMAIN
 from homeassistant.components.image import async_get_image
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
@@ -104,7 +104,8 @@ class Place(ABC):
 
     def known(self) -> object:
         """Return what must outlive an error."""
-        return self.world.known(), self.world.server.data
+        data = self.world.server.data
+        return self.world.known(), data.resource, data.connection, data.token
 
     @abstractmethod
     def check_while(self, seen: str | None) -> None:
@@ -115,7 +116,7 @@ class Place(ABC):
         assert state_of(self.hass, PLEX_PASS) == STATE_ON
         assert state_of(self.hass, CONNECTIVITY) == STATE_ON
         data = self.world.server.data
-        assert data
+        assert data.token
         tokens = [token.text for token in self.world.attic.transient_tokens]
         assert data.token.token in tokens
 
@@ -419,6 +420,12 @@ class Avatar(Place):
     errors = ACCOUNT_ERRORS
 
     @override
+    async def prepare(self) -> None:
+        await super().prepare()
+        # Otherwise nobody would ask again so soon.
+        self.monkeypatch.setattr(image, "FAILURE_PAUSE", 0)
+
+    @override
     async def act(self) -> str | None:
         return await key(async_get_image(self.hass, AVATAR))
 
@@ -459,14 +466,12 @@ class ServerPlace(Place):
 
     @override
     def check_while(self, seen: str | None) -> None:
-        lost = seen and seen != "source_not_found" and self.connection_matters
-        state = STATE_OFF if lost else STATE_ON
+        # Who answers is there, whatever the answer is.
+        state = STATE_OFF if seen == "server_unreachable" else STATE_ON
         assert state_of(self.hass, CONNECTIVITY) == state
         # Nothing else is the worse for it.
         assert state_of(self.hass, PLEX_PASS) == STATE_ON
         assert not self.hass.config_entries.flow.async_progress()
-
-    connection_matters: ClassVar[bool] = True
 
 
 class Identity(ServerPlace):
@@ -478,7 +483,7 @@ class Identity(ServerPlace):
 
     @override
     async def act(self) -> str | None:
-        seen = await key(self.world.call("get_transient_token", refresh=True))
+        seen = await key(self.world.lose_server())
         await self.world.settle()
         return seen
 
@@ -537,12 +542,6 @@ class Source(ServerPlace):
     @override
     def known(self) -> object:
         return self.world.known()
-
-    @override
-    def check_while(self, seen: str | None) -> None:
-        state = STATE_OFF if seen == "server_unreachable" else STATE_ON
-        assert state_of(self.hass, CONNECTIVITY) == state
-        assert state_of(self.hass, PLEX_PASS) == STATE_ON
 
 
 # Four of each kind: dialogs and what the user alone starts, plex.tv, and the server.

@@ -150,8 +150,11 @@ class Stopwatch:
                 self.stall = max(self.stall, late)
 
         task = asyncio.create_task(beat())
-        yield
-        task.cancel()
+        try:
+            yield
+            await asyncio.sleep(0.01)
+        finally:
+            task.cancel()
 
 
 @dataclass(slots=True)

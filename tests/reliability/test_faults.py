@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from custom_components.plex_account import client, config_flow
+from custom_components.plex_account import config_flow, identity
 from custom_components.plex_account.api import connections, http
 
 from .cases import CASES, ELSEWHERE, Case
@@ -54,7 +54,7 @@ def impatience(effect: Effect) -> Generator[None]:
         if effect is Effect.TIMEOUT:
             patch.setattr(http, "TOTAL_TIMEOUT", 0.3)
             patch.setattr(connections, "PROBE_TIMEOUT", 0.4)
-            patch.setattr(client, "SIGN_OUT_TIMEOUT", 0.2)
+            patch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.2)
         yield
 
 

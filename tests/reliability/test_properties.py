@@ -10,7 +10,7 @@ import tracemalloc
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
-from aiohttp import ClientSession
+from aiohttp import ClientSession, TCPConnector
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 import voluptuous as vol
@@ -29,6 +29,7 @@ from homeassistant.exceptions import ServiceValidationError
 from tests.const import CLIENT_IDENTIFIER, PASSWORD
 from tests.plex_emulator import (
     Answer,
+    CertificateAuthority,
     Fault,
     Flood,
     MediaServer,
@@ -44,7 +45,7 @@ MEGABYTE = 1024 * 1024
 # Seconds that one request may take when it gives up after one.
 TIME_CAP = 5
 # What is kept of a body that is too big, and what is read at once.
-MEMORY_CAP = 3 * http.MAX_BODY_SIZE
+MEMORY_CAP = 3 * http.LIST_SIZE
 
 USUAL = settings(
     deadline=None,
@@ -120,10 +121,14 @@ ENDPOINTS: dict[str, Ask] = {
 
 @pytest.fixture
 async def clients(
-    plex: PlexEmulator, attic: MediaServer, identity: ClientIdentity
+    plex: PlexEmulator,
+    attic: MediaServer,
+    identity: ClientIdentity,
+    authority: CertificateAuthority,
 ) -> AsyncGenerator[Clients]:
     """Return clients that can ask everything."""
-    async with ClientSession() as session:
+    connector = TCPConnector(ssl=authority.client_context())
+    async with ClientSession(connector=connector) as session:
         yield Clients(session, identity, plex, attic)
 
 

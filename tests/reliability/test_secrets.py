@@ -26,7 +26,7 @@ from pytest_homeassistant_custom_component.typing import (
 )
 from sqlalchemy import MetaData, select
 
-from custom_components.plex_account import client, config_flow
+from custom_components.plex_account import config_flow, identity
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import CONF_SERVER_URL, DOMAIN
 from homeassistant.auth.models import User
@@ -74,7 +74,7 @@ WRONG_PASSWORD = "password-ada-enchantress"
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait long for anything."""
     monkeypatch.setattr(http, "BACKOFF", 0.001)
-    monkeypatch.setattr(client, "SIGN_OUT_TIMEOUT", 0.2)
+    monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.2)
     monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
 
 
@@ -142,8 +142,12 @@ class Observer:
             self.found["dialogs"].append(repr(shown))
 
     def note_storage(self, storage: dict[str, Any]) -> None:
-        """Keep what is stored, but for the data of our entries."""
-        stored = {key: value for key, value in storage.items() if value}
+        """Keep what is stored, but for the data and the private files of entries."""
+        stored = {
+            key: value
+            for key, value in storage.items()
+            if value and not key.startswith(f"{DOMAIN}.")
+        }
         if entries := stored.pop("core.config_entries", None):
             self.found[".storage"] += [
                 json_dumps(
@@ -309,6 +313,8 @@ async def test_whole_life(
     plex.share(library, ada, public_address_matches=True)
     await plex.add_server("Old laptop", owner=ada, stale=True)
     plex.servers.append(plex.servers.pop(plex.servers.index(library)))
+    # The harness logs what is stored, Home Assistant does not.
+    caplog.set_level(logging.INFO, "pytest_homeassistant_custom_component.common")
     for component in ("http", "system_health", "diagnostics"):
         assert await async_setup_component(hass, component, {})
     observer = Observer(world)
@@ -377,6 +383,7 @@ async def test_whole_life(
     plex.faults.add(error(500, message=PASSWORD), path="/api/v2/users/signout")
     await hass.config_entries.async_remove(entry.entry_id)
     await world.settle()
+    assert f"{DOMAIN}.{entry.entry_id}" not in hass_storage
     observer.note_storage(hass_storage)
     found["log"].append(caplog.text)
     found["recorder"] += await dump_database(hass, recorder_mock)
@@ -431,8 +438,14 @@ def check_request(
 
 
 async def test_somebody_else_moved_in(world: World) -> None:
-    """Where another server answers now, nobody sends it what it should not have."""
+    """Where another server answers now, nobody sends it what it should not have.
+
+    Without encryption it is asked who it is; with it, that is known without asking.
+    """
     plex, attic = world.plex, world.attic
+    plain = attic.add_listener()
+    await plain.start()
+    attic.listing.connections = [Connection.at(plain.url)]
     grace = plex.add_account("grace", password=None)
     library = await plex.add_server("Library", owner=grace)
     library.listing.connections = [Connection.at(library.url)]
@@ -441,15 +454,16 @@ async def test_somebody_else_moved_in(world: World) -> None:
     observer = Observer(world)
     await use(observer)
     for server in (attic, library):
-        (listener,) = server.listeners
+        listener = server.listeners[-1]
         await server.close()
         impostor = await plex.add_server(f"Not {server.name}", owner=grace)
         await impostor.add_listener(port=listener.port).start()
     await use(observer)
     observer.note_makers()
-    assert plex.requests.matching(host="Not *", path="/identity")
-    assert not plex.requests.matching(host="Not *", path="/[!i]*")
-    assert {request.token for request in plex.requests.matching(host="Not *")} == {""}
+    assert plex.requests.matching(host="Not Attic", path="/identity")
+    assert not plex.requests.matching(host="Not Attic", path="/[!i]*")
+    asked = plex.requests.matching(host="Not *")
+    assert {(request.host, request.token) for request in asked} == {("Not Attic", "")}
     check_requests(observer)
 
 

@@ -14,7 +14,7 @@ from .matrix import REPORT
 from .soak import RESTART_EVERY, Soak
 from .world import World
 
-LOOKUPS = 500
+LOOKUPS = 1000
 # Milliseconds for which nothing may keep the event loop from going on.
 MAX_CALLBACK = 50
 # What may be more at the end: what some library keeps for the next time.
@@ -66,4 +66,4 @@ async def test_soak(
     assert figures.stopwatch.callback < MAX_CALLBACK, figures.stopwatch.culprit
     assert "blocking call" not in caplog.text
     await world.server.async_refresh()
-    assert world.server.reachable
+    assert world.server.data.reachable

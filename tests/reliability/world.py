@@ -16,6 +16,7 @@ from custom_components.plex_account.const import (
 from custom_components.plex_account.coordinator import (
     PlexAccountCoordinator,
     PlexServerCoordinator,
+    Trouble,
 )
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
@@ -69,10 +70,12 @@ class World:
     async def begin(self) -> None:
         """Give plex.tv and Attic names, and certificates if they are to have them."""
         self.resolver.patterns += [TV_NAME, ATTIC_NAME]
+        hosts: list[Host] = [self.attic]
         if self.secure:
-            for host in (self.plex.tv, self.attic):
-                context = self.authority.server_context(name_of(host))
-                await host.add_listener(ssl_context=context).start()
+            hosts.append(self.plex.tv)
+        for host in hosts:
+            context = self.authority.server_context(name_of(host))
+            await host.add_listener(ssl_context=context).start()
         self.tv_url = url_of(self.plex.tv)
         self.ada.user.thumb = f"{self.tv_url}/users/{self.ada.user.uuid}/avatar"
         address = Connection.at(url_of(self.attic))
@@ -107,6 +110,12 @@ class World:
     async def set_up(self) -> None:
         """Set up Ada's account."""
         await setup_integration(self.hass, self.new_entry())
+
+    async def lose_server(self) -> None:
+        """Look for Attic as after a connection that was lost."""
+        token = self.server.data.token
+        assert token
+        await self.server.async_replace_access(token, Trouble.LOST)
 
     async def settle(self) -> None:
         """Wait for all that has been started."""

@@ -2,10 +2,14 @@
 
 from .connections import (
     ConnectionTier,
+    PlainHttp,
     ProbeOutcome,
     Reply,
+    at_address,
+    is_encrypted,
+    kind,
+    plain_http,
     probe_connections,
-    rank,
     tier,
     usable_connections,
 )
@@ -15,6 +19,7 @@ from .exceptions import (
     PlexConnectionError,
     PlexError,
     PlexInvalidTwoFactorCodeError,
+    PlexNameError,
     PlexNotFoundError,
     PlexPermissionError,
     PlexRateLimitError,
@@ -23,6 +28,7 @@ from .exceptions import (
     PlexThrottledError,
     PlexTimeoutError,
     PlexTwoFactorRequiredError,
+    PlexWrongServerError,
 )
 from .http import ClientIdentity
 from .models import (
@@ -31,6 +37,7 @@ from .models import (
     Pin,
     Resource,
     ServerIdentity,
+    ServerList,
     Service,
     SourceConnectionInformation,
     Subscription,
@@ -38,6 +45,7 @@ from .models import (
     User,
 )
 from .plex_tv import PLEX_TV_URL, PlexTvClient
+from .reading import parse_url
 from .server import PlexServerClient
 
 __all__ = [
@@ -47,11 +55,13 @@ __all__ = [
     "ConnectionTier",
     "Picture",
     "Pin",
+    "PlainHttp",
     "PlexAuthenticationError",
     "PlexCertificateError",
     "PlexConnectionError",
     "PlexError",
     "PlexInvalidTwoFactorCodeError",
+    "PlexNameError",
     "PlexNotFoundError",
     "PlexPermissionError",
     "PlexRateLimitError",
@@ -62,17 +72,23 @@ __all__ = [
     "PlexTimeoutError",
     "PlexTvClient",
     "PlexTwoFactorRequiredError",
+    "PlexWrongServerError",
     "ProbeOutcome",
     "Reply",
     "Resource",
     "ServerIdentity",
+    "ServerList",
     "Service",
     "SourceConnectionInformation",
     "Subscription",
     "TransientToken",
     "User",
+    "at_address",
+    "is_encrypted",
+    "kind",
+    "parse_url",
+    "plain_http",
     "probe_connections",
-    "rank",
     "tier",
     "usable_connections",
 ]

@@ -1,9 +1,11 @@
 """Which of a server's connections to use from here."""
 
 import asyncio
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from ipaddress import ip_address
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
+from ipaddress import ip_address, ip_network
+from typing import Final
+from weakref import WeakKeyDictionary
 
 from aiohttp import ClientSession
 from yarl import URL
@@ -12,18 +14,36 @@ from .exceptions import (
     PlexCertificateError,
     PlexConnectionError,
     PlexError,
-    PlexResponseError,
+    PlexNameError,
     PlexTimeoutError,
+    PlexWrongServerError,
 )
 from .http import ClientIdentity
 from .models import Connection, Resource, ServerIdentity
 from .server import PlexServerClient
 
-# Seconds: for all of a probe, for a better tier after the first success, and the head
-# start that each kind of connection has before the next one.
+# Seconds: for all of a probe, for a better tier after the first success, the head start
+# that each kind of connection has before the next one, and a name before its address.
 PROBE_TIMEOUT = 5
 BETTER_TIER_GRACE = 0.25
 STAGGER = 0.025
+NAME_HEAD_START = 0.5
+# How many connections are tried at a time, of all servers together.
+MAX_PROBES = 100
+
+# Names of this domain tell an address, such as 192-168-1-150, of a private network.
+PLEX_DIRECT: Final = ".plex.direct"
+
+# Networks that are in many homes at once.
+_PRIVATE_NETWORKS: Final = [
+    ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
+        *("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+    )
+]
+
+_slots: WeakKeyDictionary[ClientSession, asyncio.Semaphore] = WeakKeyDictionary()
 
 
 class ConnectionTier(IntEnum):
@@ -35,16 +55,23 @@ class ConnectionTier(IntEnum):
     RELAY = 3
 
 
-# Names of this domain tell an address, such as 192-168-1-150, of a private network.
-PLEX_DIRECT = ".plex.direct"
+class PlainHttp(Enum):
+    """What may be done without encryption, by which anybody can answer.
+
+    Plain HTTP that is only `SHOWN` is tried to tell of it, but never used.
+    """
+
+    REFUSED = "refused"
+    SHOWN = "shown"
+    ALLOWED = "allowed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """The expected server answered at a connection, in `latency` seconds.
 
-    With `name_blocked` it did so at its address, but not by the name for it: a name
-    server with protection against DNS rebinding does not tell private addresses.
+    With `name_blocked` it did so at its address, but the name for it does not resolve:
+    a name server with protection against DNS rebinding tells no private addresses.
     """
 
     connection: Connection
@@ -74,6 +101,19 @@ class ProbeOutcome:
             isinstance(result, PlexCertificateError) for result in self.tried.values()
         )
 
+    @property
+    def only_unencrypted(self) -> bool:
+        """Return if something answered, but nothing by which it proves who it is."""
+        replies = [reply for reply in self.tried.values() if isinstance(reply, Reply)]
+        return bool(replies) and not any(
+            is_encrypted(reply.connection) for reply in replies
+        )
+
+
+def is_encrypted(connection: Connection) -> bool:
+    """Return if a certificate proves who answers."""
+    return connection.protocol == "https"
+
 
 def tier(connection: Connection) -> ConnectionTier:
     """Return what kind of connection it is."""
@@ -81,37 +121,69 @@ def tier(connection: Connection) -> ConnectionTier:
         return ConnectionTier.RELAY
     if not connection.local:
         return ConnectionTier.REMOTE
-    if connection.protocol == "https":
+    if is_encrypted(connection):
         return ConnectionTier.LOCAL_HTTPS
     return ConnectionTier.LOCAL_HTTP
 
 
+def kind(connection: Connection) -> tuple[bool, ConnectionTier, bool]:
+    """Return what a better kind of connection is smaller in.
+
+    What is not encrypted stands last, and whose name works before what is pinned.
+    """
+    return not is_encrypted(connection), tier(connection), connection.pinned
+
+
+def rank(connection: Connection) -> tuple[bool, ConnectionTier, bool, bool]:
+    """Return what sorts connections, the best first: IPv4 stands before IPv6."""
+    return *kind(connection), connection.ipv6
+
+
+def at_address(connection: Connection) -> Connection:
+    """Return the unencrypted connection to the address that a name stands for."""
+    url = URL.build(scheme="http", host=connection.address, port=connection.port)
+    return replace(connection, uri=str(url), protocol=url.scheme, pinned=False)
+
+
+def plain_http(server: Resource | None, *, https_worked: bool) -> PlainHttp:
+    """Return what may be done without encryption with a server.
+
+    Only with the account's own server, if it does not refuse it, in a network that
+    plex.tv sees as ours. Where HTTPS has worked, who answers without it may be another.
+    """
+    if (
+        server is None
+        or not server.owned
+        or not server.public_address_matches
+        or server.https_required
+    ):
+        return PlainHttp.REFUSED
+    return PlainHttp.SHOWN if https_worked else PlainHttp.ALLOWED
+
+
 def usable_connections(
-    connections: tuple[Connection, ...], server: Resource | None
+    connections: tuple[Connection, ...], server: Resource | None, plain: PlainHttp
 ) -> list[Connection]:
     """Return the connections that may be tried.
 
-    Plain HTTP only goes to local addresses, and not where `server` wants HTTPS. A local
+    Plain HTTP only goes to local addresses, and not where it is refused. A local
     address of somebody else's server is only tried if plex.tv sees both of us behind
-    the same public address: it may be another machine in our network. So nothing
-    local is tried for a server that plex.tv does not list (`server` is None).
+    the same public address, and not at all if it is said to be remote: it may be
+    another machine in our network. So nothing local is tried for a server that plex.tv
+    does not list (`server` is None).
     """
-    local_allowed = server is not None and (
-        server.owned or server.public_address_matches
-    )
-    http_allowed = server is not None and not server.https_required
-    allowed = {ConnectionTier.LOCAL_HTTPS} if local_allowed else set()
-    if local_allowed and http_allowed:
-        allowed.add(ConnectionTier.LOCAL_HTTP)
-    return [
-        connection
-        for connection in connections
-        if tier(connection) in allowed
-        or (
-            tier(connection) in {ConnectionTier.REMOTE, ConnectionTier.RELAY}
-            and connection.protocol == "https"
-        )
-    ]
+    own = server is not None and server.owned
+    local_allowed = server is not None and (own or server.public_address_matches)
+
+    def is_usable(connection: Connection) -> bool:
+        match tier(connection):
+            case ConnectionTier.LOCAL_HTTPS:
+                return local_allowed
+            case ConnectionTier.LOCAL_HTTP:
+                return plain is not PlainHttp.REFUSED
+        return is_encrypted(connection) and (own or not _tells_private(connection))
+
+    return [connection for connection in connections if is_usable(connection)]
 
 
 async def probe_connections(
@@ -119,18 +191,20 @@ async def probe_connections(
     identity: ClientIdentity,
     machine_identifier: str,
     connections: list[Connection],
-    *,
-    https_required: bool,
+    plain: PlainHttp,
 ) -> ProbeOutcome:
     """Try connections all at once and choose the best one that answers.
 
-    A connection answers if `/identity`, asked without a token, names the server that
-    `machine_identifier` says. Where name servers hide a local address, that address is
-    tried itself: by plain HTTP, or by HTTPS if `https_required`. After the first answer
-    only better tiers are waited for, at most 250 ms; all together it takes at most 5
-    seconds. No task is left behind, and nothing is raised.
+    A connection answers if `/identity`, asked without saying who asks, names the server
+    that `machine_identifier` says. Where the name of a local address does not resolve,
+    that address is tried itself: by HTTPS, with the certificate verified for the name,
+    and else by plain HTTP unless it is refused. After the first answer only better
+    tiers are waited for, at most 250 ms; plain HTTP is only chosen if it is allowed and
+    nothing else answers. All together it takes at most 5 seconds from when it is this
+    server's turn. No task is left behind, and nothing is raised.
     """
-    prober = _Prober(session, identity, machine_identifier, https_required)
+    slots = _slots.setdefault(session, asyncio.Semaphore(MAX_PROBES))
+    prober = _Prober(session, identity, machine_identifier, plain, slots)
     ranks = sorted({rank(connection) for connection in connections})
     waiting = {
         # Eager, so that each request is on its way before the next is prepared.
@@ -142,14 +216,16 @@ async def probe_connections(
     }
     tried: dict[str, Reply | PlexError] = {}
     best: Reply | None = None
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PROBE_TIMEOUT
     tasks = set(waiting)
+    loop = asyncio.get_running_loop()
     try:
+        if tasks:
+            await prober.turn.wait()
+        deadline = loop.time() + PROBE_TIMEOUT
         while pending := {
             task
             for task, connection in waiting.items()
-            if best is None or tier(connection) < tier(best.connection)
+            if best is None or _tier_rank(connection) < _tier_rank(best.connection)
         }:
             done, _ = await asyncio.wait(
                 pending,
@@ -164,7 +240,10 @@ async def probe_connections(
                     tried[uri] = result
                     if isinstance(result, PlexError):
                         continue
-                    deadline = min(deadline, loop.time() + BETTER_TIER_GRACE)
+                    if is_encrypted(result.connection):
+                        deadline = min(deadline, loop.time() + BETTER_TIER_GRACE)
+                    elif plain is not PlainHttp.ALLOWED:
+                        continue
                     if best is None or rank(result.connection) < rank(best.connection):
                         best = result
     finally:
@@ -177,9 +256,9 @@ async def probe_connections(
     return ProbeOutcome(best=best, tried=tried)
 
 
-def rank(connection: Connection) -> tuple[ConnectionTier, bool, bool]:
-    """Return what sorts connections, the best first: IPv4 stands before IPv6."""
-    return tier(connection), connection.pinned, connection.ipv6
+def _tier_rank(connection: Connection) -> tuple[bool, ConnectionTier]:
+    """Return what connections that are worth waiting for are smaller in."""
+    return not is_encrypted(connection), tier(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +268,9 @@ class _Prober:
     session: ClientSession
     identity: ClientIdentity
     machine_identifier: str
-    https_required: bool
+    plain: PlainHttp
+    slots: asyncio.Semaphore
+    turn: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def probe(
         self, connection: Connection, delay: float
@@ -197,57 +278,87 @@ class _Prober:
         """Return what came of a connection, and of its address if the name failed."""
         if delay:
             await asyncio.sleep(delay)
-        result = await self._ask(connection)
-        if not _may_be_hidden(connection, result):
-            return {connection.uri: result}
-        substitute = self._at_address(connection)
-        found = await self._ask(substitute)
-        if isinstance(found, PlexError):
-            return {connection.uri: result}
-        return {
-            connection.uri: result,
-            substitute.uri: replace(found, name_blocked=True),
-        }
+        async with self.slots:
+            self.turn.set()
+            if _may_be_hidden(connection):
+                return await self._probe_address_too(connection)
+            return {connection.uri: await self._ask(connection)}
 
-    def _at_address(self, connection: Connection) -> Connection:
-        """Return the connection to the address that a name stands for."""
-        if self.https_required:
-            return replace(connection, pinned=True)
-        url = URL.build(scheme="http", host=connection.address, port=connection.port)
-        return replace(connection, uri=str(url), protocol="http")
+    async def _probe_address_too(
+        self, connection: Connection
+    ) -> dict[str, Reply | PlexError]:
+        """Try the address of a name that fails, or that nobody answers for."""
+        named = asyncio.create_task(self._ask(connection), eager_start=True)
+        try:
+            await asyncio.wait({named}, timeout=NAME_HEAD_START)
+            if named.done() and not _name_failed(named.result()):
+                return {connection.uri: named.result()}
+            found = await self._ask(replace(connection, pinned=True))
+            if isinstance(found, Reply):
+                blocked = named.done() and isinstance(named.result(), PlexNameError)
+                return {connection.uri: replace(found, name_blocked=blocked)}
+            result = await named
+        finally:
+            named.cancel()
+        outcome = {connection.uri: result}
+        if isinstance(result, PlexNameError) and self.plain is not PlainHttp.REFUSED:
+            found = await self._ask(at_address(connection))
+            if isinstance(found, Reply):
+                outcome[found.connection.uri] = replace(found, name_blocked=True)
+        return outcome
 
     async def _ask(self, connection: Connection) -> Reply | PlexError:
         """Ask who is there."""
         loop = asyncio.get_running_loop()
         start = loop.time()
-        client = PlexServerClient.at(connection, self.session, self.identity, None)
+        client = PlexServerClient.at(
+            connection,
+            self.session,
+            self.identity,
+            token=None,
+            machine_identifier=self.machine_identifier,
+        )
         try:
             server = await client.get_identity()
         except PlexError as err:
             # Kept with the outcome, where these would keep all of the request alive.
             err.__cause__ = err.__context__ = None
             return err.with_traceback(None)
-        if server.machine_identifier != self.machine_identifier:
-            return PlexResponseError("Another server answers")
+        except Exception as err:  # noqa: BLE001 - no connection may affect another
+            return PlexConnectionError(f"{type(err).__name__} at {connection.uri}")
         return Reply(connection=connection, server=server, latency=loop.time() - start)
 
 
-def _may_be_hidden(connection: Connection, result: Reply | PlexError) -> bool:
+def _may_be_hidden(connection: Connection) -> bool:
     """Return if a name server may hide the address of a local connection."""
     return (
         connection.local
-        and connection.protocol == "https"
+        and is_encrypted(connection)
         and f"{URL(connection.uri).host}".endswith(PLEX_DIRECT)
         and _is_private(connection.address)
-        and isinstance(result, PlexConnectionError)
-        # Somebody was there, or nobody is: that is not the name's fault.
-        and not isinstance(result, (PlexCertificateError, PlexTimeoutError))
     )
+
+
+def _name_failed(result: Reply | PlexError) -> bool:
+    """Return if it may be the name's fault: nobody was there, and nobody was silent."""
+    return isinstance(result, PlexConnectionError) and not isinstance(
+        result, (PlexCertificateError, PlexTimeoutError, PlexWrongServerError)
+    )
+
+
+def _tells_private(connection: Connection) -> bool:
+    """Return if a host is an address of a private network, or a name that tells one."""
+    host = f"{URL(connection.uri).host}"
+    if host.endswith(PLEX_DIRECT):
+        label = host.partition(".")[0]
+        return any(_is_private(label.replace("-", dot)) for dot in ".:")
+    return _is_private(host)
 
 
 def _is_private(text: str) -> bool:
     """Return if it is an address of a private network, which names may hide."""
     try:
-        return ip_address(text).is_private
+        address = ip_address(text)
     except ValueError:
         return False
+    return any(address in network for network in _PRIVATE_NETWORKS)

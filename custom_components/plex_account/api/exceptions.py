@@ -31,8 +31,16 @@ class PlexTimeoutError(PlexConnectionError):
     """Plex did not answer in time."""
 
 
+class PlexNameError(PlexConnectionError):
+    """The name of the host does not resolve."""
+
+
 class PlexCertificateError(PlexConnectionError):
     """There is no secure connection, as without a valid certificate for the name."""
+
+
+class PlexWrongServerError(PlexConnectionError):
+    """Another server answers at the address."""
 
 
 class PlexAuthenticationError(PlexError):

@@ -1,27 +1,32 @@
 """The one place that sends a request to Plex and reads the answer."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
+from http.cookies import SimpleCookie
 import random
-from typing import NamedTuple
-from xml.etree import ElementTree as ET
+from typing import Final, override
 
 from aiohttp import (
+    ClientConnectorDNSError,
     ClientError,
     ClientHandlerType,
     ClientOSError,
+    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientSession,
     ClientSSLError,
     ClientTimeout,
     ServerDisconnectedError,
+    hdrs,
 )
-import orjson
+from aiohttp.connector import Connection
 from yarl import URL
 
 from .exceptions import (
@@ -30,6 +35,7 @@ from .exceptions import (
     PlexConnectionError,
     PlexError,
     PlexInvalidTwoFactorCodeError,
+    PlexNameError,
     PlexNotFoundError,
     PlexPermissionError,
     PlexRateLimitError,
@@ -39,8 +45,7 @@ from .exceptions import (
     PlexTimeoutError,
     PlexTwoFactorRequiredError,
 )
-
-type Json = dict[str, Json] | list[Json] | str | int | float | bool | None
+from .reading import Json, decode, integer, one_line
 
 # Seconds. The total covers all attempts and the pauses between them.
 CONNECT_TIMEOUT = 5
@@ -50,10 +55,17 @@ BACKOFF = 0.5
 # Plex was seen to ask for nothing; whatever asks for more than a day is wrong.
 MAX_RETRY_AFTER = 86_400
 
-MAX_BODY_SIZE = 8 * 1024 * 1024
-# A larger body is decoded in a thread, so that nothing else has to wait for it.
-MAX_INLINE_SIZE = 256 * 1024
-MAX_XML_DEPTH = 32
+# Bytes after decompression, by what is asked for: a token or who is there, the details
+# of something, a list or a picture.
+TOKEN_SIZE: Final = 8 * 1024
+DETAILS_SIZE: Final = 256 * 1024
+LIST_SIZE: Final = 8 * 1024 * 1024
+# A larger body is read in a thread, so that nothing else has to wait for it.
+MAX_INLINE_SIZE: Final = 32 * 1024
+# What is read at once, however small the pieces are in which it comes.
+READ_SIZE: Final = 16 * 1024
+# Answers such as 102 that only say that there will be one.
+MAX_INTERIM: Final = 8
 
 _TIMEOUT = ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
 # A fault in between that a moment later may be over.
@@ -82,6 +94,10 @@ _ERROR_BY_STATUS: dict[int, type[PlexError]] = {
     _JWT_EXPIRED: PlexAuthenticationError,
 }
 
+_ACCEPT = {"Accept": "application/json"}
+# Neither the account nor the home, nor what runs here in which version.
+_ANONYMOUS = {**_ACCEPT, "User-Agent": "Plex client"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientIdentity:
@@ -100,9 +116,8 @@ class ClientIdentity:
     device_name: str
 
     def headers(self) -> dict[str, str]:
-        """Return the headers that every request to Plex carries."""
-        return {
-            "Accept": "application/json",
+        """Return the headers by which Plex knows us, in which nothing breaks a line."""
+        headers = {
             "X-Plex-Client-Identifier": self.client_identifier,
             "X-Plex-Product": self.product,
             "X-Plex-Version": self.version,
@@ -111,115 +126,110 @@ class ClientIdentity:
             "X-Plex-Device": self.device,
             "X-Plex-Device-Name": self.device_name,
         }
+        return {name: one_line(value) for name, value in headers.items()}
 
 
-class Answer(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
     """A successful answer, before it is known what it is."""
 
+    what: str
     status: int
     content_type: str
     body: bytes
 
+    async def read[T](self, reader: Callable[[Json], T]) -> T:
+        """Return what `reader` makes of the decoded body.
 
-async def request(
-    session: ClientSession,
-    identity: ClientIdentity,
-    method: str,
-    url: URL,
-    *,
-    token: str | None = None,
-    params: Mapping[str, str] | None = None,
-    form: Mapping[str, str] | None = None,
-    retries: int = MAX_RETRIES,
-    address: str | None = None,
-) -> Json:
-    """Send a request to Plex and return its decoded body, None if it is empty.
+        Raises PlexResponseError for what is no JSON or XML, and what `reader` raises.
+        """
+        if len(self.body) > MAX_INLINE_SIZE:
+            return await asyncio.to_thread(self._read, reader)
+        return self._read(reader)
 
-    Raises what `fetch` does, and PlexResponseError for what is no JSON or XML.
-    """
-    answer = await fetch(
-        session,
-        identity,
-        method,
-        url,
-        token=token,
-        params=params,
-        form=form,
-        retries=retries,
-        address=address,
-    )
-    try:
-        if len(answer.body) > MAX_INLINE_SIZE:
-            return await asyncio.to_thread(_decode, answer.body)
-        return _decode(answer.body)
-    except ValueError as err:
-        raise PlexResponseError(
-            f"{method} {url.path}: neither JSON nor XML", status=answer.status
-        ) from err
+    def _read[T](self, reader: Callable[[Json], T]) -> T:
+        """Decode and read the body."""
+        try:
+            body = decode(self.body)
+        except ValueError as err:
+            raise PlexResponseError(
+                f"{self.what}: neither JSON nor XML", status=self.status
+            ) from err
+        return reader(body)
 
 
-async def fetch(
-    session: ClientSession,
-    identity: ClientIdentity,
-    method: str,
-    url: URL,
-    *,
-    token: str | None = None,
-    params: Mapping[str, str] | None = None,
-    form: Mapping[str, str] | None = None,
-    retries: int = MAX_RETRIES,
-    address: str | None = None,
-) -> Answer:
-    """Send a request to Plex and return the answer as it is.
+class PlexSession:
+    """An aiohttp session, which is the caller's, with what we are to Plex."""
 
-    Only a GET is tried again, at most `retries` times, after a broken connection or a
-    502, 503 or 504. All attempts together take at most 15 seconds. A redirect is an
-    error: following it would take the token to another host. With an `address` the
-    host's name is not looked up, but its certificate is verified all the same.
+    def __init__(self, session: ClientSession, identity: ClientIdentity) -> None:
+        """Keep what every request needs; nothing is sent."""
+        self._session = session
+        self._headers = {**_ACCEPT, **identity.headers()}
 
-    Raises a PlexError of the kind that fits; PlexResponseError is also for a body
-    of more than 8 MiB.
-    """
-    headers = identity.headers()
-    if token is not None:
-        headers["X-Plex-Token"] = token
-    what = f"{method} {url.path}"
-    server_hostname = None
-    if address is not None:
-        server_hostname = url.host
-        url = url.with_host(address)
-    retries_left = retries if method == "GET" else 0
-    backoff = BACKOFF
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + TOTAL_TIMEOUT
-    try:
-        async with asyncio.timeout_at(deadline):
-            while True:
-                try:
-                    return await _send(
-                        session,
-                        method,
-                        url,
-                        what,
-                        headers,
-                        params,
-                        form,
-                        server_hostname,
-                    )
-                except (PlexConnectionError, PlexServerError) as err:
-                    # Jitter keeps many clients from coming back in step.
-                    pause = err.retry_after or backoff * random.uniform(1, 1.5)
-                    if (
-                        not retries_left
-                        or not _may_pass(err)
-                        or loop.time() + pause >= deadline
-                    ):
-                        raise
-                await asyncio.sleep(pause)
-                retries_left -= 1
-                backoff *= 2
-    except TimeoutError as err:
-        raise PlexTimeoutError(f"{what}: no answer in {TOTAL_TIMEOUT} s") from err
+    async def request(
+        self,
+        method: str,
+        url: URL,
+        *,
+        size: int,
+        token: str | None = None,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+        retries: int = MAX_RETRIES,
+        address: str | None = None,
+        anonymous: bool = False,
+    ) -> Answer:
+        """Send a request to Plex and return the answer, of at most `size` bytes.
+
+        Only a GET is tried again, at most `retries` times, after a broken connection or
+        a 502, 503 or 504. All attempts together take at most 15 seconds. A redirect is
+        an error: following it would take the token to another host. Cookies are neither
+        kept nor sent. With an `address` the host's name is not looked up, but its
+        certificate is verified all the same. An `anonymous` request says nothing about
+        who sends it.
+
+        Raises a PlexError of the kind that fits; PlexResponseError is also for a body
+        that is too large.
+        """
+        headers = _ANONYMOUS if anonymous else self._headers
+        if token is not None:
+            headers = {**headers, "X-Plex-Token": token}
+        send = partial(
+            self._session.request,
+            method,
+            url if address is None else url.with_host(address),
+            params=params,
+            data=form,
+            headers=headers,
+            allow_redirects=False,
+            timeout=_TIMEOUT,
+            read_bufsize=READ_SIZE,
+            server_hostname=None if address is None else url.host,
+        )
+        what = f"{method} {url.path}"
+        retries_left = retries if method == "GET" else 0
+        backoff = BACKOFF
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TOTAL_TIMEOUT
+        try:
+            async with asyncio.timeout_at(deadline):
+                while True:
+                    try:
+                        return await _send(send, what, size)
+                    except (PlexConnectionError, PlexServerError) as err:
+                        # Jitter keeps many clients from coming back in step.
+                        pause = err.retry_after or backoff * random.uniform(1, 1.5)
+                        if (
+                            not retries_left
+                            or not _may_pass(err)
+                            or loop.time() + pause >= deadline
+                        ):
+                            raise
+                    await asyncio.sleep(pause)
+                    retries_left -= 1
+                    backoff *= 2
+        except TimeoutError as err:
+            raise PlexTimeoutError(f"{what}: no answer in {TOTAL_TIMEOUT} s") from err
 
 
 def _may_pass(err: PlexError) -> bool:
@@ -228,54 +238,76 @@ def _may_pass(err: PlexError) -> bool:
 
 
 async def _send(
-    session: ClientSession,
-    method: str,
-    url: URL,
+    send: Callable[..., AbstractAsyncContextManager[ClientResponse]],
     what: str,
-    headers: Mapping[str, str],
-    params: Mapping[str, str] | None,
-    form: Mapping[str, str] | None,
-    server_hostname: str | None,
+    size: int,
 ) -> Answer:
     """Send a request once."""
 
     async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+        req.headers.pop(hdrs.COOKIE, None)
+        req.response_class = _Response
         try:
-            return await handler(req)
+            response = await handler(req)
         except (ClientOSError, ServerDisconnectedError) as err:
             # As one of its own errors, aiohttp would send a DELETE or a GET again.
             raise _connection_error(err, what) from _harmless(err)
+        if response.cookies:
+            response.cookies = SimpleCookie()
+        return response
 
     try:
-        async with session.request(
-            method,
-            url,
-            params=params,
-            data=form,
-            headers=headers,
-            allow_redirects=False,
-            timeout=_TIMEOUT,
-            server_hostname=server_hostname,
-            middlewares=(once,),
-        ) as response:
-            body = await _read_body(response, what)
+        async with send(middlewares=(once,)) as response:
+            if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                raise _error(response, await _read_body(response, TOKEN_SIZE), what)
+            body = await _read_body(response, size + 1)
     except TimeoutError as err:
         raise PlexTimeoutError(f"{what}: no connection in time") from err
     except (ClientError, UnicodeError) as err:
         # The latter is Python's own resolver's, about a name that can't be one.
         raise _connection_error(err, what) from _harmless(err)
-    if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-        raise _error(response, body, what)
-    return Answer(response.status, response.content_type, body)
+    if len(body) > size:
+        raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
+    return Answer(
+        what=what,
+        status=response.status,
+        content_type=response.content_type,
+        body=body,
+    )
+
+
+class _Response(ClientResponse):
+    """A response that is not held up for ever by interim ones."""
+
+    @override
+    async def start(self, connection: Connection) -> ClientResponse:
+        """Read the head of the response, and give up if it does not come."""
+        protocol = connection.protocol
+        assert protocol is not None
+        read, left = protocol.read, MAX_INTERIM
+
+        async def limited() -> object:
+            nonlocal left
+            if left < 0:
+                raise ClientPayloadError("Too many interim responses")
+            left -= 1
+            return await read()
+
+        # aiohttp reads on while there are more, without letting anybody else run.
+        vars(protocol)["read"] = limited
+        try:
+            return await super().start(connection)
+        finally:
+            del vars(protocol)["read"]
 
 
 def _connection_error(err: Exception, what: str) -> PlexConnectionError:
     """Return the error for a connection that failed."""
-    kind = (
-        PlexCertificateError
-        if isinstance(err, ClientSSLError)
-        else (PlexConnectionError)
-    )
+    kind: type[PlexConnectionError] = PlexConnectionError
+    if isinstance(err, ClientSSLError):
+        kind = PlexCertificateError
+    elif isinstance(err, ClientConnectorDNSError):
+        kind = PlexNameError
     return kind(f"{what}: {type(err).__name__}")
 
 
@@ -284,18 +316,15 @@ def _harmless(err: Exception) -> Exception | None:
     return err if isinstance(err, OSError) else None
 
 
-async def _read_body(response: ClientResponse, what: str) -> bytes:
-    """Read a body up to the limit, after any decompression."""
-    chunks: list[bytes] = []
-    size = 0
-    while chunk := await response.content.readany():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_SIZE:
-            raise PlexResponseError(
-                f"{what}: more than {MAX_BODY_SIZE} bytes", status=response.status
-            )
-    return b"".join(chunks)
+async def _read_body(response: ClientResponse, size: int) -> bytes:
+    """Read a body, or as much of it as is needed to see that it is too large."""
+    body = bytearray()
+    while len(body) < size and (chunk := await response.content.readany()):
+        body += chunk
+        if not response.content.at_eof():
+            # There may be more already, and others want to go on meanwhile.
+            await asyncio.sleep(0)
+    return bytes(body[:size])
 
 
 def _error(response: ClientResponse, body: bytes, what: str) -> PlexError:
@@ -316,18 +345,18 @@ def _error(response: ClientResponse, body: bytes, what: str) -> PlexError:
         f"{what}: HTTP {status}" + (f", Plex error {code}" if code else ""),
         status=status,
         code=code,
-        retry_after=_retry_after(response.headers.get("Retry-After")),
+        retry_after=_retry_after(response.headers.get(hdrs.RETRY_AFTER)),
     )
 
 
 def _error_code(body: bytes) -> int | None:
     """Return Plex's code from an error body; media servers send HTML without one."""
     try:
-        match _decode(body):
-            case {"errors": [{"code": int(code)}, *_]}:
-                return code
-            case {"errors": {"error": [{"code": str(code)}, *_]}}:
-                return int(code)
+        match decode(body):
+            case {"errors": [dict(error), *_]} | {
+                "errors": {"error": [dict(error), *_]}
+            }:
+                return integer(error, "code")
     except ValueError:
         pass
     return None
@@ -348,36 +377,3 @@ def _retry_after(value: str | None) -> float | None:
             when = when.replace(tzinfo=UTC)
         seconds = (when - datetime.now(UTC)).total_seconds()
     return seconds if 0 < seconds <= MAX_RETRY_AFTER else None
-
-
-def _decode(body: bytes) -> Json:
-    """Decode JSON or XML, whichever it is: Plex answers XML where it pleases.
-
-    Raises ValueError for anything else.
-    """
-    if not body:
-        return None
-    if body.lstrip().startswith(b"<"):
-        # Plex sends no document type, and its entities can be bombs. Nor does it send
-        # UTF-16, in which this would not find one.
-        if b"<!DOCTYPE" in body or b"\0" in body:
-            raise ValueError("XML with a document type")
-        try:
-            root = ET.fromstring(body)
-        except (ET.ParseError, LookupError) as err:  # the latter for an encoding
-            raise ValueError(str(err)) from err
-        if root.tag == "html":
-            raise ValueError("A web page")
-        return {root.tag: _xml_to_json(root)}
-    decoded: Json = orjson.loads(body)
-    return decoded
-
-
-def _xml_to_json(element: ET.Element, depth: int = 1) -> dict[str, Json]:
-    """Return attributes by name and child elements as lists by tag."""
-    if depth > MAX_XML_DEPTH:
-        raise ValueError("XML nested too deep")
-    children: dict[str, list[Json]] = {}
-    for child in element:
-        children.setdefault(child.tag, []).append(_xml_to_json(child, depth + 1))
-    return {**element.attrib, **children}

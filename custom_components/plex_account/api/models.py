@@ -6,19 +6,38 @@ Plex leaves out fields as it likes and writes the same value in different ways (
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Self
-
-from yarl import URL
+from datetime import datetime, timedelta
+from functools import lru_cache
+from ipaddress import ip_address
+from itertools import islice
+from typing import Final, Self
 
 from .exceptions import PlexResponseError
-from .http import Json
+from .reading import (
+    MAX_URL,
+    Json,
+    children,
+    flag,
+    identifier,
+    integer,
+    objects,
+    required,
+    root,
+    secret,
+    text,
+    texts,
+    time,
+    web_address,
+)
 
 TRANSIENT_TOKEN_LIFETIME = timedelta(hours=48)
 # Seconds, of a code of four characters.
 PIN_LIFETIME = 900
-# More than any number of Plex's has, and less than Python refuses to read.
-MAX_DIGITS = 20
+# Of one server. Real ones have hardly more than ten.
+MAX_CONNECTIONS: Final = 32
+# Characters.
+MAX_VERSION: Final = 64
+MAX_CODE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +55,12 @@ class Subscription:
     def from_json(cls, data: dict[str, Json]) -> Self:
         """Read the `subscription` of a user."""
         return cls(
-            active=_flag(data, "active"),
-            status=_text(data, "status"),
-            plan=_text(data, "plan"),
-            features=_texts(data, "features", "feature"),
-            subscribed_at=_time(data, "subscribedAt"),
-            payment_service=_text(data, "paymentService"),
+            active=flag(data, "active"),
+            status=text(data, "status"),
+            plan=text(data, "plan"),
+            features=texts(data, "features", "feature"),
+            subscribed_at=time(data, "subscribedAt"),
+            payment_service=text(data, "paymentService"),
         )
 
 
@@ -57,9 +76,9 @@ class Service:
     def from_json(cls, data: dict[str, Json]) -> Self:
         """Read one of the `services` of a user, without its token and secret."""
         return cls(
-            identifier=_text(data, "identifier"),
-            endpoint=_text(data, "endpoint"),
-            status=_text(data, "status"),
+            identifier=text(data, "identifier"),
+            endpoint=text(data, "endpoint", MAX_URL),
+            status=text(data, "status"),
         )
 
 
@@ -98,40 +117,40 @@ class User:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the body of an answer; PlexResponseError if it is no user."""
-        data = _root(body, "user", bare=True)
+        data = root(body, "user", bare=True)
         return cls(
-            id=_required(_integer(data, "id"), "user id"),
-            uuid=_required(_text(data, "uuid"), "user uuid"),
-            username=_text(data, "username"),
-            title=_text(data, "title"),
-            email=_text(data, "email"),
-            friendly_name=_text(data, "friendlyName"),
-            thumb=_text(data, "thumb"),
-            country=_text(data, "country"),
-            locale=_text(data, "locale"),
-            joined_at=_time(data, "joinedAt"),
-            confirmed=_flag(data, "confirmed"),
-            has_password=_flag(data, "hasPassword"),
-            two_factor_enabled=_flag(data, "twoFactorEnabled"),
-            home=_flag(data, "home"),
-            home_admin=_flag(data, "homeAdmin"),
-            home_size=_integer(data, "homeSize"),
-            max_home_size=_integer(data, "maxHomeSize"),
-            guest=_flag(data, "guest"),
-            restricted=_flag(data, "restricted"),
-            protected=_flag(data, "protected"),
-            remember_expires_at=_time(data, "rememberExpiresAt"),
+            id=required(integer(data, "id"), "user id"),
+            uuid=required(identifier(data, "uuid"), "user uuid"),
+            username=text(data, "username"),
+            title=text(data, "title"),
+            email=text(data, "email"),
+            friendly_name=text(data, "friendlyName"),
+            thumb=text(data, "thumb", MAX_URL),
+            country=text(data, "country"),
+            locale=text(data, "locale"),
+            joined_at=time(data, "joinedAt"),
+            confirmed=flag(data, "confirmed"),
+            has_password=flag(data, "hasPassword"),
+            two_factor_enabled=flag(data, "twoFactorEnabled"),
+            home=flag(data, "home"),
+            home_admin=flag(data, "homeAdmin"),
+            home_size=integer(data, "homeSize"),
+            max_home_size=integer(data, "maxHomeSize"),
+            guest=flag(data, "guest"),
+            restricted=flag(data, "restricted"),
+            protected=flag(data, "protected"),
+            remember_expires_at=time(data, "rememberExpiresAt"),
             subscription=Subscription.from_json(
-                next(iter(_objects(data.get("subscription"))), {})
+                next(iter(objects(data.get("subscription"))), {})
             ),
-            subscription_description=_text(data, "subscriptionDescription"),
-            entitlements=_texts(data, "entitlements", "entitlement"),
-            roles=_texts(data, "roles", "role"),
+            subscription_description=text(data, "subscriptionDescription"),
+            entitlements=texts(data, "entitlements", "entitlement"),
+            roles=texts(data, "roles", "role"),
             services=[
                 Service.from_json(service)
-                for service in _children(data, "services", "service")
+                for service in children(data, "services", "service")
             ],
-            auth_token=_secret(data, "authToken"),
+            auth_token=secret(data, "authToken"),
         )
 
 
@@ -159,14 +178,14 @@ class Pin:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the body of an answer; PlexResponseError if it is no PIN."""
-        data = _root(body, "pin", bare=True)
-        expires_in = _integer(data, "expiresIn")
+        data = root(body, "pin", bare=True)
+        expires_in = integer(data, "expiresIn")
         return cls(
-            id=_required(_integer(data, "id"), "pin id"),
-            code=_required(_text(data, "code"), "pin code"),
-            qr=_text(data, "qr"),
+            id=required(integer(data, "id"), "pin id"),
+            code=required(text(data, "code", MAX_CODE), "pin code"),
+            qr=text(data, "qr", MAX_URL),
             expires_in=PIN_LIFETIME if expires_in is None else expires_in,
-            auth_token=_secret(data, "authToken"),
+            auth_token=secret(data, "authToken"),
         )
 
 
@@ -189,27 +208,22 @@ class Connection:
 
     @classmethod
     def from_json(cls, data: dict[str, Json]) -> Self | None:
-        """Read a connection, None if there is no URL that we could use."""
-        uri = _text(data, "uri") or ""
-        try:
-            url = URL(uri)
-            host, port = url.host, url.port
-        except ValueError:
+        """Read a connection, None if there is no address that we could use."""
+        url = web_address(data, "uri")
+        # With a path it could be made to ask any device for anything.
+        if url is None or url.path_qs != "/" or url.fragment:
             return None
-        if url.scheme not in {"http", "https"} or not host or not port:
-            return None
-        if url.user is not None or url.query_string or url.fragment:
-            return None
-        address = _text(data, "address") or host
+        host, port = required(url.host, "host"), required(url.port, "port")
+        address = _address(data) or host
         return cls(
-            uri=uri,
+            uri=required(text(data, "uri", MAX_URL), "uri").rstrip("/"),
             protocol=url.scheme,
             address=address,
             port=port,
-            local=_flag(data, "local") or False,
-            relay=_flag(data, "relay") or False,
+            local=flag(data, "local") or False,
+            relay=flag(data, "relay") or False,
             # The flag is missing at custom URLs and at media servers.
-            ipv6=_flag(data, "IPv6") or ":" in address,
+            ipv6=flag(data, "IPv6") or ":" in address,
         )
 
 
@@ -235,61 +249,101 @@ class Resource:
     connections: tuple[Connection, ...]
 
     @classmethod
-    def from_json(cls, data: dict[str, Json]) -> Self | None:
-        """Read a resource, None if it has no identifier."""
-        identifier = _text(data, "clientIdentifier")
-        if identifier is None:
-            return None
+    def from_json(cls, data: dict[str, Json]) -> Self:
+        """Read a server; PlexResponseError if it is not said which or whose it is."""
+        client_identifier = required(
+            identifier(data, "clientIdentifier"), "server identifier"
+        )
         return cls(
-            name=_text(data, "name") or identifier,
-            client_identifier=identifier,
-            access_token=_secret(data, "accessToken"),
-            owned=_flag(data, "owned") or False,
-            home=_flag(data, "home") or False,
-            presence=_flag(data, "presence") or False,
-            relay=_flag(data, "relay") or False,
-            https_required=_flag(data, "httpsRequired") or False,
-            public_address_matches=_flag(data, "publicAddressMatches") or False,
-            product=_text(data, "product"),
-            product_version=_text(data, "productVersion"),
-            platform=_text(data, "platform"),
-            platform_version=_text(data, "platformVersion"),
-            device=_text(data, "device"),
-            source_title=_text(data, "sourceTitle"),
-            connections=_connections(_children(data, "connections", "connection")),
+            name=text(data, "name") or client_identifier,
+            client_identifier=client_identifier,
+            access_token=_server_token(data),
+            owned=required(flag(data, "owned"), "owner of a server"),
+            home=flag(data, "home") or False,
+            presence=flag(data, "presence") or False,
+            relay=flag(data, "relay") or False,
+            https_required=flag(data, "httpsRequired") or False,
+            public_address_matches=flag(data, "publicAddressMatches") or False,
+            product=text(data, "product"),
+            product_version=text(data, "productVersion", MAX_VERSION),
+            platform=text(data, "platform"),
+            platform_version=text(data, "platformVersion"),
+            device=text(data, "device"),
+            source_title=text(data, "sourceTitle"),
+            connections=_connections(children(data, "connections", "connection")),
         )
 
 
-def servers_from_json(body: Json) -> list[Resource]:
-    """Read the servers, not the players, of `/api/v2/resources`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerList:
+    """The servers that `/api/v2/resources` lists, in Plex's order.
 
-    Raises PlexResponseError if an item does not say who and what it is. Passing it over
-    would be to say that a server is gone, and with it goes what a user made of it.
+    There is one of each identifier. `duplicates` and `unreadable` are how many were
+    left out for another of the same identifier, or because it was not said which or
+    whose they are; then a server that is missing need not be gone.
     """
-    items: Iterable[Json]
-    match body:
-        case list():
-            items = body
-        case {"resources": dict(root)}:
-            items = _objects(root.get("resource"))
-        case _:
-            raise PlexResponseError("Not a list of resources")
-    resources_by_id = {
-        resource.client_identifier: resource
-        for item in items
-        if (resource := _server_from_json(item))
-    }
-    return list(resources_by_id.values())
+
+    servers: tuple[Resource, ...]
+    duplicates: int
+    unreadable: int
+
+    @classmethod
+    def from_json(cls, body: Json) -> Self:
+        """Read the servers, not the players; PlexResponseError if it is no such list.
+
+        Also raises it if none of the items can be read.
+        """
+        items: Iterable[Json]
+        match body:
+            case list():
+                items = body
+            case {"resources": dict(listed)}:
+                items = objects(listed.get("resource"))
+            case _:
+                raise PlexResponseError("Not a list of resources")
+        servers: dict[str, Resource] = {}
+        duplicates = unreadable = 0
+        for item in items:
+            try:
+                server = _server(item)
+            except PlexResponseError:
+                unreadable += 1
+                continue
+            if server is None:
+                continue
+            twin = servers.get(server.client_identifier)
+            duplicates += twin is not None
+            # Who shares a server may say that it is another one, but not that it is
+            # the account's own.
+            if twin is None or _standing(twin) < _standing(server):
+                servers[server.client_identifier] = server
+        if unreadable and not servers:
+            raise PlexResponseError("No server can be read")
+        return cls(
+            servers=tuple(servers.values()),
+            duplicates=duplicates,
+            unreadable=unreadable,
+        )
 
 
-def _server_from_json(item: Json) -> Resource | None:
+def _server(item: Json) -> Resource | None:
     """Read a server, None if it is a player."""
     if not isinstance(item, dict) or not isinstance(item.get("provides", ""), str):
         raise PlexResponseError("Not a resource")
-    if "server" not in (_text(item, "provides") or "").split(","):
+    if "server" not in (text(item, "provides") or "").split(","):
         return None
-    _required(_flag(item, "owned"), "owner of a server")
-    return _required(Resource.from_json(item), "server identifier")
+    return Resource.from_json(item)
+
+
+def _standing(server: Resource) -> tuple[bool, bool]:
+    """Return what is greater for the one to believe of two of the same identifier."""
+    return server.owned, server.presence
+
+
+def _server_token(data: dict[str, Json]) -> str | None:
+    """Return the token for a server, None for a JWT, which servers do not take."""
+    token = secret(data, "accessToken")
+    return None if token and token.startswith("eyJ") else token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,14 +357,14 @@ class ServerIdentity:
     @classmethod
     def from_json(cls, body: Json) -> Self:
         """Read the body of an answer; PlexResponseError if it is no server's."""
-        data = _root(body, "MediaContainer")
+        data = root(body, "MediaContainer")
         return cls(
-            machine_identifier=_required(
-                _text(data, "machineIdentifier"), "machine identifier"
+            machine_identifier=required(
+                identifier(data, "machineIdentifier"), "machine identifier"
             ),
-            version=_text(data, "version"),
+            version=text(data, "version", MAX_VERSION),
             # Told by `/identity` and by `/` under different names.
-            claimed=_flag(data, "claimed" if "claimed" in data else "myPlex"),
+            claimed=flag(data, "claimed" if "claimed" in data else "myPlex"),
         )
 
 
@@ -329,9 +383,9 @@ class TransientToken:
     @classmethod
     def from_json(cls, body: Json, issued_at: datetime) -> Self:
         """Read the body of an answer; PlexResponseError if it holds no token."""
-        data = _root(body, "MediaContainer")
+        data = root(body, "MediaContainer")
         return cls(
-            token=_required(_secret(data, "token"), "transient token"),
+            token=required(secret(data, "token"), "transient token"),
             issued_at=issued_at,
         )
 
@@ -351,15 +405,15 @@ class SourceConnectionInformation:
 
         Raises PlexResponseError if the body is not a server's.
         """
-        devices = _objects(_root(body, "MediaContainer").get("Device"))
+        devices = objects(root(body, "MediaContainer").get("Device"))
         if not devices:
             return None
         device = devices[0]
         information = cls(
-            name=_text(device, "name"),
-            client_identifier=_text(device, "clientIdentifier"),
-            access_token=_secret(device, "accessToken"),
-            connections=_connections(_objects(device.get("Connection"))),
+            name=text(device, "name"),
+            client_identifier=text(device, "clientIdentifier"),
+            access_token=secret(device, "accessToken"),
+            connections=_connections(objects(device.get("Connection"))),
         )
         if not information.access_token and not information.connections:
             raise PlexResponseError("No token and no connection in the answer")
@@ -367,99 +421,23 @@ class SourceConnectionInformation:
 
 
 def _connections(items: Iterable[dict[str, Json]]) -> tuple[Connection, ...]:
-    """Read the connections that have a usable URL."""
-    return tuple(
+    """Read the connections that have a usable address, as many as there may be."""
+    readable = (
         connection for item in items if (connection := Connection.from_json(item))
     )
+    return tuple(islice(readable, MAX_CONNECTIONS))
 
 
-def _root(body: Json, tag: str, *, bare: bool = False) -> dict[str, Json]:
-    """Return the object that an answer is about; plex.tv's JSON has it bare."""
-    if isinstance(body, dict):
-        data = body.get(tag, body if bare else None)
-        if isinstance(data, dict):
-            return data
-    raise PlexResponseError(f"No {tag} in the answer")
+def _address(data: dict[str, Json]) -> str | None:
+    """Return an address, or a name in its place; None for what is neither."""
+    value = text(data, "address")
+    return value if value and _is_address(value) else identifier(data, "address")
 
 
-def _required[T](value: T | None, what: str) -> T:
-    """Return a value that we cannot do without."""
-    if value is None:
-        raise PlexResponseError(f"No {what} in the answer")
-    return value
-
-
-def _objects(value: Json) -> list[dict[str, Json]]:
-    """Return the objects of a list, or a single object as such a list."""
-    if isinstance(value, dict):
-        return [value]
-    if not isinstance(value, list):
-        return []
-    return [item for item in value if isinstance(item, dict)]
-
-
-def _children(data: dict[str, Json], key: str, tag: str) -> list[dict[str, Json]]:
-    """Return a list of objects; XML wraps its elements in one that names the list."""
-    return [
-        child
-        for item in _objects(data.get(key))
-        for child in (_objects(item[tag]) if tag in item else [item])
-        if child
-    ]
-
-
-def _texts(data: dict[str, Json], key: str, tag: str) -> list[str]:
-    """Return a list of strings, which in XML are the ids of elements."""
-    value = data.get(key)
-    if isinstance(value, list) and any(isinstance(item, str) for item in value):
-        return [item for item in value if isinstance(item, str)]
-    return [text for child in _children(data, key, tag) if (text := _text(child, "id"))]
-
-
-def _text(data: dict[str, Json], key: str) -> str | None:
-    """Return a string, None for the empty one, which is XML's null."""
-    value = data.get(key)
-    return value or None if isinstance(value, str) else None
-
-
-def _secret(data: dict[str, Json], key: str) -> str | None:
-    """Return a token, None for what could not be sent in a header."""
-    value = _text(data, key)
-    return value if value and value.isascii() and value.isprintable() else None
-
-
-def _integer(data: dict[str, Json], key: str) -> int | None:
-    """Return a whole number."""
-    value = data.get(key)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.isdecimal() and len(value) < MAX_DIGITS:
-        return int(value)
-    return None
-
-
-def _flag(data: dict[str, Json], key: str) -> bool | None:
-    """Return a boolean, which in XML is "1" or "0"."""
-    value = data.get(key)
-    if value is None or isinstance(value, bool):
-        return value
-    match value:
-        case 1 | "1" | "true":
-            return True
-        case 0 | "0" | "false":
-            return False
-    return None
-
-
-def _time(data: dict[str, Json], key: str) -> datetime | None:
-    """Return a time, which Plex writes in seconds or in one of two texts."""
-    if data.get(key) is None:
-        return None
+@lru_cache
+def _is_address(value: str) -> bool:
+    """Return if it is an address, but not one that says at which interface."""
     try:
-        if (seconds := _integer(data, key)) is not None:
-            return datetime.fromtimestamp(seconds, UTC)
-        text = (_text(data, key) or "").removesuffix(" UTC")
-        when = datetime.fromisoformat(text)
-        return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
-    except ValueError, OverflowError, OSError:
-        return None
+        return not getattr(ip_address(value), "scope_id", None)
+    except ValueError:
+        return False

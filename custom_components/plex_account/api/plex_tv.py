@@ -6,8 +6,16 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from .exceptions import PlexResponseError
-from .http import ClientIdentity, Json, fetch, request
-from .models import Picture, Pin, Resource, User, servers_from_json
+from .http import (
+    DETAILS_SIZE,
+    LIST_SIZE,
+    TOKEN_SIZE,
+    Answer,
+    ClientIdentity,
+    PlexSession,
+)
+from .models import Picture, Pin, ServerList, User
+from .reading import Json, parse_url, required
 
 PLEX_TV_URL: Final = "https://plex.tv"
 # Not SVG, which can do more than be looked at.
@@ -32,8 +40,7 @@ class PlexTvClient:
         server_url: str = PLEX_TV_URL,
     ) -> None:
         """Keep what every request needs; nothing is sent."""
-        self._session = session
-        self._identity = identity
+        self._session = PlexSession(session, identity)
         self._api = URL(server_url) / "api/v2"
         self.token = token
 
@@ -53,10 +60,9 @@ class PlexTvClient:
         form = {"login": login, "password": password, "rememberMe": "true"}
         if verification_code is not None:
             form["verificationCode"] = verification_code
-        user = User.from_json(await self._request("POST", "users/signin", form=form))
-        if user.auth_token is None:
-            raise PlexResponseError("No token in the answer to a sign-in")
-        self.token = user.auth_token
+        answer = await self._request("POST", "users/signin", DETAILS_SIZE, form=form)
+        user = await answer.read(User.from_json)
+        self.token = required(user.auth_token, "token")
         return user
 
     async def create_pin(self) -> Pin:
@@ -64,7 +70,8 @@ class PlexTvClient:
 
         Source: POST /api/v2/pins.
         """
-        return Pin.from_json(await self._request("POST", "pins"))
+        answer = await self._request("POST", "pins", TOKEN_SIZE)
+        return await answer.read(Pin.from_json)
 
     async def get_pin(self, pin_id: int) -> Pin:
         """Return a code that this client identifier created, with its token once used.
@@ -72,7 +79,8 @@ class PlexTvClient:
         Source: GET /api/v2/pins/{id}.
         Raises PlexNotFoundError if the code has expired.
         """
-        return Pin.from_json(await self._request("GET", f"pins/{pin_id}"))
+        answer = await self._request("GET", f"pins/{pin_id}", TOKEN_SIZE)
+        return await answer.read(Pin.from_json)
 
     async def get_user(self) -> User:
         """Return the account's details.
@@ -80,21 +88,22 @@ class PlexTvClient:
         Source: GET /api/v2/user.
         Raises PlexAuthenticationError if the token is dead; no other error says so.
         """
-        return User.from_json(await self._request("GET", "user"))
+        answer = await self._request("GET", "user", DETAILS_SIZE)
+        return await answer.read(User.from_json)
 
-    async def get_servers(self) -> list[Resource]:
+    async def get_servers(self) -> ServerList:
         """Return the servers that the account owns or that are shared with it.
 
         Source: GET /api/v2/resources, with secure, relayed and IPv6 connections.
         Raises PlexAuthenticationError if the token is dead.
         """
-        return servers_from_json(
-            await self._request(
-                "GET",
-                "resources",
-                params={"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"},
-            )
+        answer = await self._request(
+            "GET",
+            "resources",
+            LIST_SIZE,
+            params={"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"},
         )
+        return await answer.read(ServerList.from_json)
 
     async def get_picture(self, picture_url: str) -> Picture:
         """Return a picture at plex.tv: a user's `thumb`, or the `qr` code of a PIN.
@@ -103,16 +112,13 @@ class PlexTvClient:
         a client must not be made to ask any host that an answer names.
         Raises PlexResponseError for another host, and for what is no picture.
         """
-        try:
-            url = URL(picture_url)
-            allowed = url.origin() == self._api.origin() or (
-                url.scheme == "https" and f".{url.host}".endswith(".plex.tv")
-            )
-        except ValueError as err:
-            raise PlexResponseError("The picture has no usable URL") from err
-        if not allowed:
+        url = parse_url(picture_url)
+        if url is None or not (
+            url.origin() == self._api.origin()
+            or (url.scheme == "https" and f".{url.host}".endswith(".plex.tv"))
+        ):
             raise PlexResponseError("The picture is not at plex.tv")
-        answer = await fetch(self._session, self._identity, "GET", url, retries=0)
+        answer = await self._session.request("GET", url, size=LIST_SIZE, retries=0)
         if answer.content_type not in PICTURE_TYPES or not answer.body:
             raise PlexResponseError("The picture is none", status=answer.status)
         return Picture(content=answer.body, content_type=answer.content_type)
@@ -123,34 +129,44 @@ class PlexTvClient:
         Source: GET /api/v2/ping.
         Raises PlexAuthenticationError if the token is dead.
         """
-        answer = await self._request("GET", "ping")
-        if not isinstance(answer, dict) or "pong" not in answer:
-            raise PlexResponseError("No pong in the answer")
+        answer = await self._request("GET", "ping", TOKEN_SIZE)
+        await answer.read(_pong)
 
     async def sign_out(self) -> None:
         """Make the token invalid and remove this client from the account's devices.
 
         Source: DELETE /api/v2/users/signout.
         """
-        await self._request("DELETE", "users/signout")
+        answer = await self._request("DELETE", "users/signout", TOKEN_SIZE)
+        await answer.read(_anything)
         self.token = None
 
     async def _request(
         self,
         method: str,
         path: str,
+        size: int,
         *,
         params: dict[str, str] | None = None,
         form: dict[str, str] | None = None,
-    ) -> Json:
+    ) -> Answer:
         """Send a request, with the account's token once there is one."""
-        return await request(
-            self._session,
-            self._identity,
+        return await self._session.request(
             method,
             # yarl remembers what it has parsed, but not what it has joined.
             URL(f"{self._api}/{path}"),
+            size=size,
             token=self.token,
             params=params,
             form=form,
         )
+
+
+def _pong(body: Json) -> None:
+    """Read the answer to a ping."""
+    if not isinstance(body, dict) or "pong" not in body:
+        raise PlexResponseError("No pong in the answer")
+
+
+def _anything(body: Json) -> None:
+    """Read an answer that only has to be Plex's."""

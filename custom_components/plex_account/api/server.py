@@ -1,14 +1,22 @@
 """The security API of a Plex Media Server."""
 
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Self
 
 from aiohttp import ClientSession
 from yarl import URL
 
-from .exceptions import PlexNotFoundError, PlexResponseError
-from .http import MAX_RETRIES, ClientIdentity, Json, request
+from .exceptions import PlexNotFoundError, PlexResponseError, PlexWrongServerError
+from .http import (
+    DETAILS_SIZE,
+    MAX_RETRIES,
+    TOKEN_SIZE,
+    Answer,
+    ClientIdentity,
+    PlexSession,
+)
 from .models import (
     Connection,
     ServerIdentity,
@@ -22,11 +30,12 @@ class PlexServerClient:
 
     The session is the caller's and stays open. `base_url` is the URI of a connection,
     and `token` one that this very server accepts: its access token from plex.tv, or a
-    transient token. With an `address` the name in `base_url` is not looked up, only
-    used to verify the certificate. A request is tried again up to `retries` times, as
-    `request` says; who knows another address may prefer to try that. Every method
-    raises a PlexError if the server cannot be reached or refuses; what is said of
-    exceptions below is about the kinds that a caller may want to tell apart.
+    transient token. `machine_identifier` is that of the server that is expected there.
+    With an `address` the name in `base_url` is not looked up, only used to verify the
+    certificate. A request is tried again up to `retries` times, as `PlexSession` says;
+    who knows another address may prefer to try that. Every method raises a PlexError if
+    the server cannot be reached or refuses; what is said of exceptions below is about
+    the kinds that a caller may want to tell apart.
     """
 
     def __init__(
@@ -36,15 +45,17 @@ class PlexServerClient:
         *,
         base_url: str,
         token: str | None,
+        machine_identifier: str | None = None,
         address: str | None = None,
         retries: int = MAX_RETRIES,
     ) -> None:
         """Keep what every request needs; nothing is sent."""
-        self._session = session
-        self._identity = identity
+        self._session = PlexSession(session, identity)
         # As text: yarl remembers what it has parsed, but not what it has joined.
         self._base_url = base_url.rstrip("/")
+        self._is_encrypted = URL(base_url).scheme == "https"
         self._token = token
+        self._machine_identifier = machine_identifier
         self._address = address
         self._retries = retries
 
@@ -54,8 +65,9 @@ class PlexServerClient:
         connection: Connection,
         session: ClientSession,
         identity: ClientIdentity,
-        token: str | None,
         *,
+        token: str | None,
+        machine_identifier: str,
         retries: int = MAX_RETRIES,
     ) -> Self:
         """Return a client that uses a connection."""
@@ -64,6 +76,7 @@ class PlexServerClient:
             identity,
             base_url=connection.uri,
             token=token,
+            machine_identifier=machine_identifier,
             address=connection.address if connection.pinned else None,
             retries=retries,
         )
@@ -71,28 +84,30 @@ class PlexServerClient:
     async def get_identity(self) -> ServerIdentity:
         """Return which server answers at this address.
 
-        The token is not sent, since another server may live there, and the answer says
-        nothing about it. Tried once.
+        Neither the token nor anything about us is sent, since another server may live
+        there, and the answer says nothing about the token. Tried once.
         Source: GET /identity.
+        Raises PlexWrongServerError if it is not the server that is expected.
         """
-        return ServerIdentity.from_json(
-            await request(
-                self._session,
-                self._identity,
-                "GET",
-                URL(f"{self._base_url}/identity"),
-                retries=0,
-                address=self._address,
-            )
+        answer = await self._session.request(
+            "GET",
+            URL(f"{self._base_url}/identity"),
+            size=TOKEN_SIZE,
+            retries=0,
+            address=self._address,
+            anonymous=True,
         )
+        return self._expected(await answer.read(ServerIdentity.from_json))
 
     async def get_server(self) -> ServerIdentity:
         """Return which server answers, if it accepts the token.
 
         Source: GET /, the cheapest request that needs a token.
-        Raises PlexAuthenticationError if it does not, as after a restart.
+        Raises PlexAuthenticationError if it does not, as after a restart, and
+        PlexWrongServerError if it is not the server that is expected.
         """
-        return ServerIdentity.from_json(await self._request(""))
+        answer = await self._request("", DETAILS_SIZE)
+        return self._expected(await answer.read(ServerIdentity.from_json))
 
     async def get_transient_token(self) -> TransientToken:
         """Return a new transient token with the rights of the token we have.
@@ -104,12 +119,10 @@ class PlexServerClient:
         accepted or may not be delegated.
         """
         issued_at = datetime.now(UTC)
-        return TransientToken.from_json(
-            await self._request(
-                "security/token", {"type": "delegation", "scope": "all"}
-            ),
-            issued_at,
+        answer = await self._request(
+            "security/token", TOKEN_SIZE, {"type": "delegation", "scope": "all"}
         )
+        return await answer.read(partial(TransientToken.from_json, issued_at=issued_at))
 
     async def get_source_connection_information(
         self, source: str, *, refresh: bool = False
@@ -127,9 +140,8 @@ class PlexServerClient:
         if refresh:
             params["refresh"] = "1"
         try:
-            information = SourceConnectionInformation.from_json(
-                await self._request("security/resources", params)
-            )
+            answer = await self._request("security/resources", DETAILS_SIZE, params)
+            information = await answer.read(SourceConnectionInformation.from_json)
         except PlexResponseError as err:
             # Not documented: servers may answer an unknown source with 400, 404 or
             # an empty 200, so all of them mean the same here.
@@ -140,15 +152,25 @@ class PlexServerClient:
             raise PlexNotFoundError(f"No such source: {source}")
         return information
 
-    async def _request(self, path: str, params: dict[str, str] | None = None) -> Json:
+    async def _request(
+        self, path: str, size: int, params: dict[str, str] | None = None
+    ) -> Answer:
         """Send a request with the token."""
-        return await request(
-            self._session,
-            self._identity,
+        # Where no certificate proves it, an address may have become another machine's.
+        if self._machine_identifier and not self._is_encrypted:
+            await self.get_identity()
+        return await self._session.request(
             "GET",
             URL(f"{self._base_url}/{path}"),
+            size=size,
             token=self._token,
             params=params,
             retries=self._retries,
             address=self._address,
         )
+
+    def _expected(self, server: ServerIdentity) -> ServerIdentity:
+        """Return a server if it is the one that is expected."""
+        if self._machine_identifier in {None, server.machine_identifier}:
+            return server
+        raise PlexWrongServerError("Another server answers")

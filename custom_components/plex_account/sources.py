@@ -1,24 +1,39 @@
-"""Look up where a Plex source can be reached, and with what token."""
+"""What names a Plex source, and who is asked where it can be reached."""
 
 import asyncio
 from dataclasses import dataclass, replace
+import re
+from typing import Final
 
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util.async_ import create_eager_task
 
 from .api import (
+    PlainHttp,
     PlexError,
     PlexNotFoundError,
     PlexServerClient,
     ProbeOutcome,
     Resource,
     SourceConnectionInformation,
+    plain_http,
     probe_connections,
     usable_connections,
 )
 from .coordinator import PlexAccountCoordinator, PlexServerCoordinator
 from .errors import server_error_translation, translation
+from .identity import identity_at_server
 
-SERVER_SCHEME = "server://"
+SERVER_SCHEME: Final = "server://"
+# Plex's grammar: a server, with or without a library of it, or a cloud provider.
+SOURCE_PATTERN: Final = re.compile(
+    r"(server://[^/\s]+)(?:/[^/\s]+)?|(provider://[^/\s]+)"
+)
+
+# Seconds: the head start of the first server before all the others, and how long they
+# are asked before plex.tv's list has to do.
+HEAD_START = 0.25
+SERVERS_TIMEOUT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,18 +41,30 @@ class SourceAnswer:
     """Where a source can be reached.
 
     `answered_by` is the server that knew, None if it was plex.tv; `outcome` is what
-    trying the connections has shown, None if they were not tried.
+    trying the connections has shown, None if they were not tried. `plain` says what may
+    be done without encryption.
     """
 
     information: SourceConnectionInformation
     answered_by: PlexServerCoordinator | None
     outcome: ProbeOutcome | None = None
+    plain: PlainHttp = PlainHttp.REFUSED
 
     @property
     def preferred_uri(self) -> str | None:
         """Return the URI to use from here."""
         best = self.outcome.best if self.outcome else None
         return best.connection.uri if best else None
+
+
+def parse_source(text: str) -> str:
+    """Return what a source names, without the library in it.
+
+    Raises a ServiceValidationError if it is no source.
+    """
+    if match := SOURCE_PATTERN.fullmatch(text.strip()):
+        return match[1] or match[2]
+    raise ServiceValidationError(**translation("invalid_source", source=text))
 
 
 async def async_look_up_source(
@@ -64,17 +91,20 @@ async def async_look_up_source(
                 raise
             answer = await _async_ask_plex_tv(account, resource)
     if not probe:
-        return replace(answer, outcome=None) if answer.outcome else answer
+        return replace(answer, outcome=None)
     # A provider is no server, which could be asked who it is.
     if answer.outcome is None and source.startswith(SERVER_SCHEME):
+        plain = plain_http(
+            resource, https_worked=account.store.https_worked(identifier)
+        )
         outcome = await probe_connections(
             account.session,
             account.identity,
             identifier,
-            usable_connections(answer.information.connections, resource),
-            https_required=resource is None or resource.https_required,
+            usable_connections(answer.information.connections, resource, plain),
+            plain,
         )
-        return replace(answer, outcome=outcome)
+        return replace(answer, outcome=outcome, plain=plain)
     return answer
 
 
@@ -92,7 +122,7 @@ async def _async_ask_server(
         ) from err
     except PlexError as err:
         raise HomeAssistantError(
-            **server_error_translation(err, server.resource.name)
+            **server_error_translation(err, server.data.resource.name)
         ) from err
     return SourceAnswer(information=information, answered_by=server)
 
@@ -100,30 +130,51 @@ async def _async_ask_server(
 async def _async_ask_own_servers(
     account: PlexAccountCoordinator, source: str, *, refresh: bool
 ) -> SourceAnswer:
-    """Ask the account's servers until one knows the source.
+    """Ask the account's servers side by side until one knows the source.
 
-    First those that can be reached, one by one; the others all at once, as each of
-    them may take a while. What plex.tv lists as offline, and is, is left alone.
+    Those that can be reached come first, and the first of them has a head start, as it
+    mostly knows. What plex.tv lists as offline, and is, is left alone.
     """
-    failures: list[BaseException] = []
-    servers = list(account.servers.values())
-    for server in servers:
-        if server.reachable:
-            try:
-                return await _async_ask_server(server, source, refresh=refresh)
-            except HomeAssistantError as err:
-                failures.append(err)
-    for answer in await asyncio.gather(
-        *(
-            _async_ask_server(server, source, refresh=refresh)
-            for server in servers
-            if not server.reachable and server.resource.presence
+    servers = sorted(
+        (
+            server
+            for server in account.servers.values()
+            if server.data.reachable or server.data.resource.presence
         ),
-        return_exceptions=True,
-    ):
-        if isinstance(answer, SourceAnswer):
-            return answer
-        failures.append(answer)
+        key=lambda server: not server.data.reachable,
+    )
+    failures: list[HomeAssistantError] = []
+    waiting: set[asyncio.Task[SourceAnswer]] = set()
+    try:
+        async with asyncio.timeout(SERVERS_TIMEOUT):
+            for asked, patience in ((servers[:1], HEAD_START), (servers[1:], None)):
+                waiting |= {
+                    create_eager_task(
+                        _async_ask_server(server, source, refresh=refresh)
+                    )
+                    for server in asked
+                }
+                while waiting:
+                    done, waiting = await asyncio.wait(
+                        waiting,
+                        timeout=patience,
+                        return_when=asyncio.FIRST_COMPLETED,
+                    )
+                    for task in done:
+                        try:
+                            return task.result()
+                        except HomeAssistantError as err:
+                            failures.append(err)
+                    if not done:
+                        break
+    except TimeoutError:
+        name = servers[0].data.resource.name
+        failures.append(HomeAssistantError(**translation("timeout_connect", name=name)))
+    finally:
+        for task in waiting:
+            task.cancel()
+        if waiting:
+            await asyncio.wait(waiting)
     # That a server does not know the source says more than that others are down.
     for failure in failures:
         if isinstance(failure, ServiceValidationError):
@@ -140,14 +191,19 @@ async def _async_ask_plex_tv(
     identifier = resource.client_identifier
     outcome = None
     if server := account.servers.get(identifier):
-        token = (await server.async_get_data()).token
+        if resource.presence and not server.data.reachable:
+            # It has just been asked.
+            raise HomeAssistantError(
+                **translation("server_unreachable", name=resource.name)
+            )
+        token = (await server.async_get_access()).token
     else:
         outcome = await probe_connections(
             account.session,
             account.identity,
             identifier,
-            usable_connections(resource.connections, resource),
-            https_required=resource.https_required,
+            usable_connections(resource.connections, resource, PlainHttp.REFUSED),
+            PlainHttp.REFUSED,
         )
         if outcome.best is None:
             raise HomeAssistantError(
@@ -156,8 +212,9 @@ async def _async_ask_plex_tv(
         client = PlexServerClient.at(
             outcome.best.connection,
             account.session,
-            account.identity,
-            resource.access_token,
+            identity_at_server(account.identity, identifier),
+            token=resource.access_token,
+            machine_identifier=identifier,
         )
         try:
             token = await client.get_transient_token()

@@ -1,7 +1,10 @@
 """How Home Assistant presents itself to Plex, and takes its leave."""
 
 import asyncio
+from dataclasses import replace
+from hashlib import sha256
 from typing import Final
+from uuid import UUID
 
 from homeassistant.const import __version__
 from homeassistant.core import HomeAssistant
@@ -24,9 +27,21 @@ def client_identity(hass: HomeAssistant, client_identifier: str) -> ClientIdenti
         platform="Home Assistant",
         platform_version=__version__,
         device="Home Assistant",
-        # It becomes a header, which can't have line breaks.
-        device_name=" ".join(hass.config.location_name.split()),
+        device_name=hass.config.location_name,
     )
+
+
+def identity_at_server(
+    identity: ClientIdentity, machine_identifier: str
+) -> ClientIdentity:
+    """Return what a server gets to know, whose owner may be somebody else.
+
+    Who knows the account's own identifier could take part in its signing in, so each
+    server gets another one. It is always the same, and tells nothing of the account's.
+    """
+    text = f"{identity.client_identifier}/{machine_identifier}"
+    identifier = UUID(bytes=sha256(text.encode()).digest()[:16], version=4)
+    return replace(identity, client_identifier=str(identifier))
 
 
 def plex_tv_client(

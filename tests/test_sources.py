@@ -12,7 +12,16 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
 from . import setup_integration
-from .plex_emulator import Account, Connection, MediaServer, PlexEmulator, error
+from .plex_emulator import (
+    Account,
+    CertificateAuthority,
+    Connection,
+    MediaServer,
+    PlexEmulator,
+    Vanish,
+    error,
+)
+from .plex_emulator.emulator import LOOPBACK
 
 LOOK_UP = "/security/resources"
 PLEX_TV = {"type": "plex.tv", "name": "plex.tv", "client_identifier": None}
@@ -188,11 +197,12 @@ async def test_lost_connection(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
     look_up: LookUp,
 ) -> None:
     """If an address fails, the others are tried at once."""
     await setup_integration(hass, config_entry)
-    second = attic.add_listener()
+    second = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
     await second.start()
     attic.listing.connections.append(Connection.at(second.url))
     await config_entry.runtime_data.async_refresh()
@@ -243,7 +253,7 @@ async def test_servers_down(
         "connections": [
             {
                 "uri": library.url,
-                "protocol": "http",
+                "protocol": "https",
                 "address": "127.0.0.1",
                 "port": library.listeners[0].port,
                 "local": True,
@@ -296,6 +306,21 @@ async def test_own_server_that_nobody_knows(
     assert response["access_token"] == attic.transient_tokens[0].text
     assert len(attic.transient_tokens) == 1
     assert response["preferred_uri"] == attic.url
+
+
+async def test_own_server_that_is_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """An own server that can't be reached is looked for once, whoever is asked."""
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(), host="Attic")
+    plex.requests.clear()
+    assert await failure(look_up, attic) == "server_unreachable"
+    assert len(plex.requests.matching(path="/identity")) == 1
 
 
 async def test_shared_only(

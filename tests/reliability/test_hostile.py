@@ -1,0 +1,1041 @@
+"""Tests of answers that are meant to harm, from servers, neighbours and networks."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+import gzip
+import socket
+import threading
+from typing import Any
+
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestClient
+from hypothesis import given, settings, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from yarl import URL
+
+from custom_components.plex_account import sources
+from custom_components.plex_account.api import (
+    ClientIdentity,
+    PlainHttp,
+    PlexError,
+    PlexServerClient,
+    PlexTvClient,
+    Resource,
+    ServerList,
+    SourceConnectionInformation,
+    User,
+    connections,
+    parse_url,
+    probe_connections,
+)
+from custom_components.plex_account.api.reading import Json
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import (
+    area_registry as ar,
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
+from homeassistant.setup import async_setup_component
+from tests import Tick, setup_integration, state_of
+from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, PLEX_DIRECT, SERVER_POLL
+from tests.plex_emulator import (
+    Account,
+    Answer,
+    CertificateAuthority,
+    Connection,
+    Ending,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+    Reply,
+    Vanish,
+    error,
+)
+from tests.plex_emulator.emulator import LOOPBACK
+
+from .cases import Tamper, reshaped
+from .places import key
+from .soak import Leftovers, Stopwatch
+from .test_properties import USUAL
+from .world import tracebacks
+
+CONNECTIVITY = "binary_sensor.attic_connectivity"
+PLEX_PASS = "binary_sensor.ada_plex_pass"
+RESOURCES = "/api/v2/resources"
+# What the event loop may be kept from going on, in milliseconds.
+MAX_STALL = 50
+
+type Call = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+def call(hass: HomeAssistant, config_entry: MockConfigEntry) -> Call:
+    """Return what calls an action as an automation does."""
+
+    async def call(action: str, **data: Any) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"config_entry_id": config_entry.entry_id, **data},
+            blocking=True,
+            return_response=True,
+        )
+        assert response is not None
+        return dict(response)
+
+    return call
+
+
+def source_of(server: MediaServer) -> str:
+    """Return the source that a server is."""
+    return f"server://{server.machine_identifier}"
+
+
+def add_to_list(plex: PlexEmulator, *items: dict[str, Any]) -> None:
+    """Let plex.tv list more resources, each like the first but for some fields."""
+
+    def change(data: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return data + [data[0] | item for item in items]
+
+    plex.faults.add(reshaped(change), path=RESOURCES)
+
+
+def issue_keys(hass: HomeAssistant) -> set[str | None]:
+    """Return the translation keys of the issues there are."""
+    return {issue.translation_key for issue in ir.async_get(hass).issues.values()}
+
+
+# Texts
+
+
+texts = st.text() | st.sampled_from(
+    (
+        "https://][@",
+        "https://[::1%25\n]:1",
+        "fe80::1%\n",
+        "%?q",
+        "9" * 4400,
+        "x" * 100_000,
+        "a\r\nX-Plex-Token: b",
+        "\u2028\u202e",
+        "https://ada@127.0.0.1:32400/cgi-bin/reboot.cgi?x#y",
+    )
+)
+FIELDS = (
+    *("name", "clientIdentifier", "accessToken", "product", "productVersion"),
+    *("platform", "platformVersion", "device", "sourceTitle", "provides"),
+)
+GOOD: dict[str, Json] = {
+    "provides": "server",
+    "clientIdentifier": "good",
+    "owned": True,
+    "connections": [{"uri": "https://127.0.0.1:32400", "address": "127.0.0.1"}],
+}
+
+
+def check_texts(value: object) -> None:
+    """Check that whatever was read is short, and one line."""
+    for text in texts_in(value):
+        assert len(text) <= 2048
+        assert text.isprintable() or not set(text) & set("\r\n\x1b\u2028\u202e")
+
+
+def texts_in(value: Any) -> list[str]:
+    """Return all texts of a model."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [text for item in value for text in texts_in(item)]
+    names = getattr(value, "__dataclass_fields__", {})
+    return [text for name in names for text in texts_in(getattr(value, name))]
+
+
+@settings(USUAL, max_examples=10 * USUAL.max_examples)
+@given(st.sampled_from((*FIELDS, "uri", "address")), texts, st.booleans())
+def test_any_text_of_a_server(name: str, text: str, owned: bool) -> None:
+    """Whatever others call themselves, it can be shown, and harms no other server."""
+    address: dict[str, Json] = {"uri": "https://127.0.0.1:1", "local": True}
+    if name in FIELDS:
+        other = {**GOOD, "clientIdentifier": "other", "owned": owned, name: text}
+    else:
+        connections: list[Json] = [{**address, name: text}, address]
+        other = {**GOOD, "clientIdentifier": "other", "connections": connections}
+    orders: tuple[list[Json], ...] = ([other, GOOD], [GOOD, other])
+    for items in orders:
+        read = ServerList.from_json(items)
+        servers = {server.client_identifier: server for server in read.servers}
+        assert servers["good"] == Resource.from_json(GOOD)
+        if name not in FIELDS:
+            assert servers["other"].connections[-1].uri == "https://127.0.0.1:1"
+        check_texts(read.servers)
+        for server in read.servers:
+            for connection in server.connections:
+                assert parse_url(connection.uri)
+                assert URL(connection.uri).with_host(connection.address)
+    device: Json = {"accessToken": "token", "Connection": [{**address, name: text}]}
+    check_texts(
+        SourceConnectionInformation.from_json({"MediaContainer": {"Device": device}})
+    )
+    user = User.from_json({"id": 1, "uuid": "a", "title": text, "thumb": text})
+    check_texts(user)
+    parse_url(text)
+
+
+async def test_odd_servers_of_others(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    call: Call,
+    tick: Tick,
+) -> None:
+    """What others call their servers and addresses does not touch the account's own."""
+    odd = {"uri": "https://][@", "address": "fe80::1%\n", "local": True}
+    add_to_list(
+        plex,
+        {"clientIdentifier": "b" * 40, "owned": False, "connections": [odd]},
+        {"clientIdentifier": "c" * 40, "owned": False, "productVersion": "9" * 4400},
+        {"clientIdentifier": "../../etc", "owned": False},
+        {"clientIdentifier": attic.machine_identifier, "owned": False, "name": "Evil"},
+    )
+    await setup_integration(hass, config_entry)
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    sources_listed = (await call("get_sources"))["sources"]
+    assert [source["name"] for source in sources_listed] == ["Attic"] * 3
+    assert config_entry.runtime_data.data.left_out == 2
+    error_key = await key(
+        call("get_source_connection_information", source=f"server://{'b' * 40}")
+    )
+    assert error_key == "server_unreachable"
+
+
+async def test_odd_addresses_of_an_own_server(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """An address that nobody can use does not keep from those that work."""
+    good = Connection.at(attic.url)
+    attic.listing.connections = [
+        Connection("https://192-168-1-5.x.plex.direct:32400", "fe80::1%\n"),
+        Connection("https://192-168-1-6.x.plex.direct:32400", "%?q"),
+        good,
+    ]
+    attic.listing.product_version = "1." + "9" * 4400
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    device = config_entry.runtime_data.servers[attic.machine_identifier].device
+    assert device.sw_version
+    assert len(device.sw_version) == 64
+
+
+async def test_server_that_calls_itself_like_the_account(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Such a server is left out; it would be the account's own device."""
+    add_to_list(plex, {"clientIdentifier": ada.user.uuid, "name": "Evil"})
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    devices = dr.async_entries_for_config_entry(
+        dr.async_get(hass), config_entry.entry_id
+    )
+    assert {device.name for device in devices} == {"ada", "Attic"}
+
+
+async def test_names_are_plain_text(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    tick: Tick,
+) -> None:
+    """A name forges no line of a log, and in a repair it is no link and no picture."""
+    attic.name = "Attic\n2026-01-01 ERROR forged ![x](https://evil.example/x.png)"
+    attic.listing.product_version = "1.0.0"
+    await setup_integration(hass, config_entry)
+    await attic.stop()
+    await tick(SERVER_POLL)
+    assert "\n2026-01-01 ERROR forged" not in caplog.text
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_placeholders
+    shown = issue.translation_placeholders["markdown_name"]
+    assert shown.endswith(r"\!\[x\]\(https\:\/\/evil\.example\/x\.png\)")
+
+
+@pytest.mark.parametrize("name", ["Home\x1b[31m", "Home\r\nX-Plex-Token: x", "🏠\0"])
+async def test_name_of_the_home(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    name: str,
+) -> None:
+    """Whatever the home is called, it can be told to Plex."""
+    hass.config.location_name = name
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    told = {request.value("X-Plex-Device-Name") for request in plex.requests}
+    assert all(text.isprintable() for text in told)
+
+
+# Sizes
+
+
+@contextmanager
+def thread_server(answer: bytes, *, endless: bool) -> Generator[str]:
+    """Answer from another thread, so that only the client is in the event loop."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.settimeout(0.05)
+    over = threading.Event()
+
+    def serve() -> None:
+        """Send to who comes, until he leaves."""
+        while not over.is_set():
+            with suppress(OSError):
+                connection, _ = listening.accept()
+                with connection:
+                    connection.settimeout(1)
+                    connection.recv(65536)
+                    connection.sendall(answer)
+                    while endless:
+                        connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        over.set()
+        thread.join()
+        listening.close()
+
+
+def answered(body: bytes, *headers: bytes) -> bytes:
+    """Return a whole answer."""
+    length = b"Content-Length: %d" % len(body)
+    return b"\r\n".join((b"HTTP/1.1 200 OK", length, *headers, b"", body))
+
+
+def packed(body: bytes) -> bytes:
+    """Return a whole answer that is smaller than it looks."""
+    return answered(gzip.compress(body), b"Content-Encoding: gzip")
+
+
+MANY = 8 * 1024 * 1024
+HOSTILE: dict[str, tuple[bytes, bool]] = {
+    "packed XML": (packed(b"<a>" + b"<b/>" * (MANY // 4) + b"</a>"), False),
+    "some packed XML": (packed(b"<a>" + b"<b/>" * 80_000 + b"</a>"), False),
+    "XML": (answered((b"<a>" + b"<b/>" * (MANY // 4))[:MANY]), False),
+    "elements": (answered(b"<a>" + b"<b/>" * 100_000 + b"</a>"), False),
+    "attributes": (
+        answered(b"<a %b/>" % b" ".join(b'a%d=""' % i for i in range(240_000))),
+        False,
+    ),
+    "JSON": (answered(b"[" + b"{}," * (MANY // 3 - 2) + b"{}]"), False),
+    "objects": (answered(b"[" + b"{}," * 240_000 + b"{}]"), False),
+    "fields": (
+        answered(b"{%b}" % b",".join(b'"%d":"x"' % i for i in range(120_000))),
+        False,
+    ),
+    "text": (answered(b'"' + b"\\u00e9" * (MANY // 6 - 1) + b'"'), False),
+    "interim": (b"HTTP/1.1 102 P\r\na:b\r\n\r\n" * 3000, True),
+    "chunks": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"1\r\nx\r\n" * (MANY // 6),
+        False,
+    ),
+    "headers": (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 100_000, False),
+}
+
+
+@pytest.fixture
+def identity() -> ClientIdentity:
+    """Return how the client presents itself."""
+    names = ("product", "version", "platform", "platform_version", "device")
+    return ClientIdentity(
+        client_identifier=CLIENT_IDENTIFIER,
+        device_name="Home",
+        **dict.fromkeys(names, "1"),
+    )
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("asked", ["identity", "servers"])
+async def test_no_answer_stalls(
+    hass: HomeAssistant, identity: ClientIdentity, kind: str, asked: str
+) -> None:
+    """No answer of any size keeps Home Assistant from going on."""
+    answer, endless = HOSTILE[kind]
+    stalls: list[float] = []
+    with thread_server(answer, endless=endless) as url:
+        # What another process takes is not ours: the best of some attempts counts.
+        for _ in range(4):
+            watch = Stopwatch()
+            async with watch.measure_stalls():
+                await refuse(identity, url, asked)
+            stalls.append(watch.stall)
+            if watch.stall <= MAX_STALL:
+                break
+    assert min(stalls) <= MAX_STALL
+
+
+async def refuse(identity: ClientIdentity, url: str, asked: str) -> None:
+    """Ask somebody hostile, and make nothing of the answer."""
+    async with asyncio.timeout(10), ClientSession() as session:
+        server = PlexServerClient(session, identity, base_url=url, token=None)
+        tv = PlexTvClient(session, identity, server_url=url)
+        ask = server.get_identity if asked == "identity" else tv.get_servers
+        with suppress(PlexError):
+            await ask()
+
+
+async def test_thousands_of_addresses(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    identity: ClientIdentity,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many addresses a server has, few are considered, and fewer at a time."""
+    data: dict[str, Json] = {
+        "provides": "server",
+        "clientIdentifier": "a",
+        "owned": True,
+        "connections": [
+            {"uri": f"https://127.0.0.1:{plex.silent_port}", "address": "127.0.0.1"}
+            for _ in range(5000)
+        ],
+    }
+    (server,) = ServerList.from_json([data]).servers
+    assert len(server.connections) == 32
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.5)
+    async with ClientSession() as session:
+        before = await Leftovers.now()
+        probing = [
+            asyncio.create_task(
+                probe_connections(
+                    session, identity, "a", list(server.connections), PlainHttp.REFUSED
+                )
+            )
+            for _ in range(10)
+        ]
+        await asyncio.sleep(0.2)
+        during = await Leftovers.now()
+        outcomes = await asyncio.gather(*probing)
+        assert not any(outcome.best for outcome in outcomes)
+        after = await Leftovers.now()
+    assert during.sockets - before.sockets == connections.MAX_PROBES
+    assert after.tasks == before.tasks
+    assert after.sockets == before.sockets
+
+
+# Encryption
+
+
+@asynccontextmanager
+async def stripped(server: MediaServer) -> AsyncGenerator[None]:
+    """Let somebody at a server's address refuse to encrypt, and answer in its place."""
+    secure = server.listeners[0]
+    await secure.close()
+    server.listeners.remove(secure)
+    plain = server.add_listener(port=secure.port)
+    await plain.start()
+    yield
+    await plain.close()
+    server.listeners.remove(plain)
+
+
+@pytest.mark.parametrize("resolved", [True, False])
+@pytest.mark.parametrize("plain_listed", [True, False])
+async def test_encryption_stripped(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    hass_client: ClientSessionGenerator,
+    tick: Tick,
+    resolved: bool,
+    plain_listed: bool,
+) -> None:
+    """Where HTTPS has worked, nothing goes unencrypted until somebody allows it.
+
+    That outlives a restart, and ends when HTTPS works again.
+    """
+    assert await async_setup_component(hass, "repairs", {})
+    if resolved:
+        resolver.patterns.append("*.plex.direct")
+    await attic.listeners.pop().close()
+    context = authority.server_context(f"*.{PLEX_DIRECT}")
+    secure = attic.add_listener(ssl_context=context)
+    await attic.start()
+    name = Connection.plex_direct(
+        "192.168.1.5", secure.port, domain=PLEX_DIRECT, local=True
+    )
+    attic.listing.connections = [name]
+    if plain_listed:
+        plain = Connection.at(f"http://127.0.0.1:{secure.port}")
+        attic.listing.connections.append(plain)
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    plex.requests.clear()
+
+    async with stripped(attic):
+        await tick(SERVER_POLL)
+        await tick(SERVER_POLL)
+        assert state_of(hass, CONNECTIVITY) == STATE_OFF
+        await hass.config_entries.async_reload(config_entry.entry_id)
+        await tick(SERVER_POLL)
+        assert state_of(hass, CONNECTIVITY) == STATE_OFF
+        tokens = {request.token for request in plex.requests.matching(host="Attic")}
+        assert tokens <= {""}
+        told = plain_listed or not resolved
+        assert issue_keys(hass) == ({"encryption_lost"} if told else set())
+        if told:
+            await fix_issue(hass_client, hass)
+            assert state_of(hass, CONNECTIVITY) == STATE_ON
+            assert "unencrypted" in issue_keys(hass)
+            assert "encryption_lost" not in issue_keys(hass)
+
+    again = attic.add_listener(port=secure.port, ssl_context=context)
+    await again.start()
+    await tick(SERVER_POLL)
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert not issue_keys(hass) & {"unencrypted", "encryption_lost"}
+    assert config_entry.runtime_data.store.https_worked(attic.machine_identifier)
+
+
+async def fix_issue(hass_client: ClientSessionGenerator, hass: HomeAssistant) -> None:
+    """Confirm the repair that can be confirmed, as an administrator does."""
+    client = await hass_client()
+    flow = await begin_to_fix(client, hass)
+    assert (await confirm(client, flow))["type"] == "create_entry"
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def begin_to_fix(client: TestClient[Any, Any], hass: HomeAssistant) -> str:
+    """Open the only repair that can be confirmed, and return its flow."""
+    (issue,) = (issue for issue in ir.async_get(hass).issues.values() if issue.data)
+    response = await client.post(
+        "/api/repairs/issues/fix",
+        json={"handler": DOMAIN, "issue_id": issue.issue_id},
+    )
+    flow = await response.json()
+    assert flow["step_id"] == "confirm"
+    assert flow["description_placeholders"]["markdown_name"] == "Attic"
+    return str(flow["flow_id"])
+
+
+async def confirm(client: TestClient[Any, Any], flow: str) -> dict[str, Any]:
+    """Confirm a repair, and return what came of it."""
+    response = await client.post(f"/api/repairs/issues/fix/{flow}", json={})
+    return dict(await response.json())
+
+
+async def test_allowed_too_late(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    tick: Tick,
+) -> None:
+    """Whoever confirms a repair of an account that is no longer loaded does no harm."""
+    assert await async_setup_component(hass, "repairs", {})
+    plain = Connection.at(attic.url.replace("https", "http"))
+    attic.listing.connections.append(plain)
+    await setup_integration(hass, config_entry)
+    async with stripped(attic):
+        await tick(SERVER_POLL)
+        flow = await begin_to_fix(client := await hass_client(), hass)
+        await hass.config_entries.async_unload(config_entry.entry_id)
+        assert (await confirm(client, flow))["type"] == "create_entry"
+    assert issue_keys(hass) == set()
+
+
+async def test_impostor_at_a_better_address(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    grace: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    resolver: LoopbackResolver,
+) -> None:
+    """A neighbour who answers without encryption is no better, and gets no token."""
+    impostor = await plex.add_server("Impostor", owner=grace, secure=False)
+    impostor.listing.client_identifier = attic.machine_identifier
+    plex.servers.remove(impostor)
+    attic.listing.public_address_matches = False
+    resolver.patterns.append("localhost")
+    remote = attic.url.replace("127.0.0.1", "localhost")
+    attic.listing.connections = [
+        Connection.at(impostor.url),
+        Connection.at(remote, local=False),
+    ]
+    await setup_integration(hass, config_entry)
+    for matches in (False, True):
+        attic.listing.public_address_matches = matches
+        for _ in range(8):
+            await tick(SERVER_POLL)
+        assert state_of(hass, CONNECTIVITY) == STATE_ON
+        assert state_of(hass, "sensor.attic_connection_type") == "remote"
+    await impostor.close()
+    assert {r.token for r in plex.requests.matching(host="Impostor")} <= {""}
+
+
+async def test_plain_http_from_the_start(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server without certificate is used if there is no other way, which is told.
+
+    Each time it is asked first who it is. As soon as there is HTTPS, that is used.
+    """
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert issue_keys(hass) == {"unencrypted"}
+    plex.requests.clear()
+    await tick(SERVER_POLL)
+    asked = [(r.path, bool(r.token)) for r in plex.requests.matching(host="Attic")]
+    assert asked == [("/identity", False), ("/", True)]
+
+    # Somebody else has got the address meanwhile.
+    plex.requests.clear()
+    identifier = attic.machine_identifier
+    attic.listing.client_identifier = "f" * 40
+    plex.faults.add(error(500), path=RESOURCES)
+    await tick(SERVER_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+    assert {r.path for r in plex.requests.matching(host="Attic")} == {"/identity"}
+    attic.listing.client_identifier = identifier
+
+
+async def test_secure_way_that_comes_later(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    tick: Tick,
+) -> None:
+    """The permanent token does not go unencrypted once there is another way."""
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    resolver.patterns.append("localhost")
+    context = authority.server_context(*LOOPBACK)
+    remote = attic.add_listener(ssl_context=context)
+    attic.listing.connections.append(
+        Connection.at(f"https://localhost:{remote.port}", local=False)
+    )
+    await setup_integration(hass, config_entry)
+    assert issue_keys(hass) == {"unencrypted"}
+    await remote.start()
+    plex.requests.clear()
+    await attic.restart()
+    await tick(SERVER_POLL)
+    assert state_of(hass, "sensor.attic_connection_type") == "remote"
+    (token,) = plex.requests.matching(path="/security/token")
+    assert token.port == remote.port
+    assert issue_keys(hass) == set()
+
+
+# What others get to know
+
+
+async def test_strangers_learn_nothing(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """Who has not proven to be a server learns nothing; servers know us by other names.
+
+    Each has one of its own, which stays the same.
+    """
+    cellar = await plex.add_server("Cellar", owner=attic.owner)
+    hass.config.location_name = "Ada's castle"
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    for request in plex.requests.matching(path="/identity"):
+        assert not any(name.startswith("X-Plex") for name in request.headers)
+        assert "Ada" not in str(request.headers)
+        assert "HomeAssistant" not in str(request.headers)
+    known = {
+        host: {
+            request.client_identifier
+            for request in plex.requests.matching(host=host)
+            if request.path != "/identity"
+        }
+        for host in ("plex.tv", "Attic", "Cellar")
+    }
+    assert known["plex.tv"] == {CLIENT_IDENTIFIER}
+    assert all(len(names) == 1 for names in known.values())
+    assert len(set.union(*known.values())) == 3
+    assert cellar.machine_identifier not in str(known)
+
+
+async def test_no_cookies(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """What a server wants us to remember is neither kept nor told to anybody."""
+
+    def with_cookie(answer: Answer) -> Answer:
+        cookie = {"Set-Cookie": "evil=1; Domain=localhost; Path=/"}
+        return Answer(answer.status, answer.body, answer.content_type, cookie)
+
+    plex.faults.add(Tamper(with_cookie))
+    await setup_integration(hass, config_entry)
+    await tick(ACCOUNT_POLL)
+    assert len(plex.requests) > 6
+    assert not any("Cookie" in request.headers for request in plex.requests)
+    assert not list(config_entry.runtime_data.session.cookie_jar)
+
+
+async def test_another_account(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """An answer about another account changes nothing but the error."""
+    await setup_integration(hass, config_entry)
+    before = dict(config_entry.data)
+    stranger = {"uuid": "0123456789abcdef", "authToken": "tv-token-stolen"}
+    rule = plex.faults.add(reshaped(lambda user: user | stranger), path="/api/v2/user")
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert config_entry.data == before
+    assert not hass.config_entries.flow.async_progress()
+    plex.faults.remove(rule)
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+
+
+async def test_rotation_is_stored_at_once(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    hass_storage: dict[str, Any],
+) -> None:
+    """A new token is not lost if Home Assistant dies before its entries are stored."""
+    await setup_integration(hass, config_entry)
+    (token,) = plex.tv.tokens
+    old, new = token.text, plex.tv.rotate(token)
+    await config_entry.runtime_data.async_refresh()
+    assert new in str(hass_storage[f"{DOMAIN}.{config_entry.entry_id}"])
+
+    # As it is when what was stored before is read again.
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    hass.config_entries.async_update_entry(
+        config_entry, data={**config_entry.data, CONF_TOKEN: old}
+    )
+    plex.requests.clear()
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    assert config_entry.data[CONF_TOKEN] == new
+    assert {r.token for r in plex.requests.matching(host="plex.tv")} == {new}
+
+
+# How long others may keep us waiting
+
+
+@pytest.mark.parametrize("number", [1, 5])
+async def test_silent_servers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    grace: Account,
+    config_entry: MockConfigEntry,
+    call: Call,
+    resolver: LoopbackResolver,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+) -> None:
+    """However many servers are silent, they are asked side by side, and each once."""
+    resolver.patterns.append("localhost")
+    monkeypatch.setattr(sources, "SERVERS_TIMEOUT", 0.4)
+    monkeypatch.setattr(sources, "HEAD_START", 0.05)
+    for name in range(number - 1):
+        await plex.add_server(f"Server {name}", owner=ada)
+    library = await plex.add_server("Library", owner=grace)
+    library.listing.connections = [
+        Connection.at(library.url.replace("127.0.0.1", "localhost"), local=False)
+    ]
+    plex.share(library, ada)
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(Ending.SILENCE), path="/security/resources")
+    plex.requests.clear()
+    watch = hass.loop.time()
+    response = await call(
+        "get_source_connection_information", source=source_of(library)
+    )
+    assert hass.loop.time() - watch < 2
+    assert response["answered_by"]["type"] == "plex.tv"
+    asked = Counter(r.host for r in plex.requests.matching(path="/security/resources"))
+    assert len(asked) == number
+    assert set(asked.values()) == {1}
+
+
+@pytest.mark.parametrize("retry_after", ["86400", None])
+async def test_told_to_stay_away(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    call: Call,
+    tick: Tick,
+    retry_after: str | None,
+) -> None:
+    """One answer does not stop polling for a day, and a limit holds for all who ask."""
+    await setup_integration(hass, config_entry)
+    headers = {"Retry-After": retry_after} if retry_after else {}
+    rule = plex.faults.add(error(429, code=1003, headers=headers), host="plex.tv")
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+    plex.requests.clear()
+    for _ in range(5):
+        assert await key(call("get_user_details", refresh=True)) == "rate_limited"
+        await attic.stop()
+        await key(call("get_transient_token", refresh=True))
+        await attic.start()
+        await key(call("get_transient_token", refresh=True))
+    assert not plex.requests.matching(host="plex.tv")
+    plex.faults.remove(rule)
+    await tick(timedelta(minutes=1, seconds=1))
+    assert await key(call("get_user_details", refresh=True)) is None
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+
+
+async def test_action_may_always_try(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    call: Call,
+    tick: Tick,
+) -> None:
+    """Where plex.tv is down for long, it is asked each hour, and when a user asks."""
+    await setup_integration(hass, config_entry)
+    fault = error(503, headers={"Retry-After": "86400"})
+    rule = plex.faults.add(fault, host="plex.tv")
+    await tick(ACCOUNT_POLL)
+    assert await key(call("get_user_details", refresh=True)) == "cannot_connect"
+    plex.faults.remove(rule)
+    await tick(timedelta(minutes=50))
+    assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+    await tick(timedelta(minutes=11))
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+
+
+# What has always been held
+
+
+async def test_nothing_listed_for_once(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that is gone for one answer comes back as what the user made of it."""
+    await setup_integration(hass, config_entry)
+    devices, entities = dr.async_get(hass), er.async_get(hass)
+    area = ar.async_get(hass).async_get_or_create("Roof")
+    before = config_entry.runtime_data.servers[attic.machine_identifier].device
+    devices.async_update_device(before.id, area_id=area.id, name_by_user="My Plex")
+    entities.async_update_entity(CONNECTIVITY, name="Up")
+    empty = Reply(Answer(200, b"[]", "application/json"))
+    plex.faults.add(empty, path=RESOURCES, times=1)
+    await tick(ACCOUNT_POLL)
+    assert not config_entry.runtime_data.servers
+    await tick(ACCOUNT_POLL)
+    after = config_entry.runtime_data.servers[attic.machine_identifier].device
+    assert (after.id, after.area_id, after.name_by_user) == (
+        before.id,
+        area.id,
+        "My Plex",
+    )
+    entity = entities.async_get(CONNECTIVITY)
+    assert entity
+    assert entity.name == "Up"
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_300_servers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Servers that swallow everything do not keep those that answer."""
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.3)
+    silent = f"https://127.0.0.1:{plex.silent_port}"
+    hole = {"uri": silent, "address": "127.0.0.1", "local": True}
+    add_to_list(
+        plex,
+        *(
+            {
+                "name": f"Server {number}",
+                "clientIdentifier": f"{number:040x}",
+                "connections": [hole] * 4,
+            }
+            for number in range(299)
+        ),
+    )
+    await setup_integration(hass, config_entry)
+    assert len(config_entry.runtime_data.servers) == 300
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    response = await call("get_source_connection_information", source=source_of(attic))
+    assert response["preferred_uri"] == attic.url
+
+
+async def test_hanging_names(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    resolver: LoopbackResolver,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Names that nobody answers for, or oddly, do not keep the address that works."""
+    resolve = resolver.resolve
+
+    async def hang(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host == "odd.example.com":
+            raise LookupError
+        if host.endswith("hanging.example.com"):
+            await asyncio.get_running_loop().create_future()
+        return await resolve(host, *args, **kwargs)
+
+    monkeypatch.setattr(resolver, "resolve", hang)
+    attic.listing.connections = [
+        *(
+            Connection.at(f"https://{number}.hanging.example.com:1")
+            for number in range(20)
+        ),
+        Connection.at("https://odd.example.com:1"),
+        Connection.at(attic.url),
+    ]
+    watch = hass.loop.time()
+    await setup_integration(hass, config_entry)
+    assert hass.loop.time() - watch < 2
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_200_actions_during_a_restart(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    call: Call,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Whoever asks while a server restarts gets an answer, or is told why not."""
+    await setup_integration(hass, config_entry)
+    calls = [
+        asyncio.create_task(key(call("get_transient_token", refresh=bool(number % 2))))
+        for number in range(200)
+    ]
+    await attic.restart()
+    assert set(await asyncio.gather(*calls)) <= {None, "server_unreachable"}
+    assert await key(call("get_transient_token", refresh=True)) is None
+    assert not tracebacks(caplog)
+
+
+async def test_60_reloads(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """An account that is loaded again and again leaves nothing behind."""
+    await setup_integration(hass, config_entry)
+    before = await Leftovers.now()
+    for _ in range(60):
+        assert await hass.config_entries.async_reload(config_entry.entry_id)
+        assert config_entry.state is ConfigEntryState.LOADED
+    await hass.async_block_till_done(wait_background_tasks=True)
+    after = await Leftovers.now()
+    assert after.tasks <= before.tasks
+    assert after.sockets <= before.sockets + 2
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_sold_and_shared_back(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    grace: Account,
+    config_entry: MockConfigEntry,
+    call: Call,
+    tick: Tick,
+) -> None:
+    """A server that gets another owner goes, and comes back if it is sold back."""
+    await setup_integration(hass, config_entry)
+    attic.owner = grace
+    attic.revoke(ada)
+    await tick(ACCOUNT_POLL)
+    assert hass.states.get(CONNECTIVITY) is None
+    plex.share(attic, ada)
+    await tick(ACCOUNT_POLL)
+    (listed_source,) = (await call("get_sources"))["sources"]
+    assert not listed_source["owned"]
+    plex.unshare(attic, ada)
+    attic.owner = ada
+    await tick(ACCOUNT_POLL)
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_flapping(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A server that comes and goes is told of once each time, and costs little."""
+    await setup_integration(hass, config_entry)
+    plex.requests.clear()
+    for _ in range(10):
+        await attic.stop()
+        await tick(SERVER_POLL)
+        await attic.start()
+        await tick(SERVER_POLL)
+    assert caplog.text.count("Error fetching Plex server Attic data") == 10
+    assert caplog.text.count("Fetching Plex server Attic data recovered") == 10
+    assert len(plex.requests.matching(path=RESOURCES)) <= 10 + 4
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
