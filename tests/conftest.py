@@ -42,6 +42,9 @@ from .plex_emulator import (
     PlexEmulator,
 )
 from .plex_emulator.emulator import LOOPBACK
+from .translations import shown_texts
+
+__all__ = ["shown_texts"]
 
 
 @pytest.fixture
