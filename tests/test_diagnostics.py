@@ -31,7 +31,7 @@ async def loaded(
     config_entry: MockConfigEntry,
 ) -> MockConfigEntry:
     """Return Ada's entry, set up with servers of every kind."""
-    await async_setup_component(hass, "http", {})
+    assert await async_setup_component(hass, "diagnostics", {})
     # How far a probe gets before one of these answers is a matter of time.
     attic.listing.connections = attic.listing.connections[:2]
     await plex.add_server("Old laptop", owner=ada, stale=True)
@@ -40,6 +40,8 @@ async def loaded(
     grace = plex.add_account("grace", password=None)
     plex.share(await plex.add_server("Library", owner=grace), ada)
     await setup_integration(hass, config_entry)
+    # The diagnostics of an integration are imported beside all else.
+    await hass.async_block_till_done()
     return config_entry
 
 

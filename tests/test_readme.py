@@ -1,4 +1,4 @@
-"""Tests of what the README and the blueprints promise: each example is run as it is."""
+"""Tests of what README, docs and blueprints promise: each example is run as it is."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
-    MockUser,
     async_mock_service,
 )
 import voluptuous as vol
@@ -47,7 +46,6 @@ from homeassistant.components.automation.helpers import async_get_blueprints
 from homeassistant.components.blueprint.models import Blueprint, DomainBlueprints
 from homeassistant.const import CONF_TOKEN, STATE_ON, EntityCategory
 from homeassistant.core import Context, HomeAssistant, ServiceCall
-from homeassistant.exceptions import Unauthorized
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.selector import selector
@@ -69,18 +67,16 @@ from .plex_emulator.films import FILE_PATH, METADATA_PATH, POSTER_PATH, RATING_K
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [
+    ROOT / name
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+] + sorted((ROOT / "docs").glob("*.md"))
+DOCS = "\n".join(page.read_text() for page in PAGES)
 REPOSITORY = "plex-account/plex_account"
 BLUEPRINTS = ROOT / "blueprints" / "automation"
 BLUEPRINT_PATHS = sorted(
     str(path.relative_to(BLUEPRINTS)) for path in BLUEPRINTS.rglob("*.yaml")
 )
-KINDS = {
-    "binary_sensor": "Binary sensor",
-    "button": "Button",
-    "image": "Image",
-    "sensor": "Sensor",
-}
-
 PLAYER = "media_player.plex_den"
 TELEVISION = "media_player.den_tv"
 CONNECTIVITY = "binary_sensor.keller_connectivity"
@@ -117,22 +113,21 @@ class Block:
 
 
 def read_blocks() -> Iterator[Block]:
-    """Read the blocks of code of the README."""
+    """Read the blocks of code of all pages."""
     heading = ""
     pattern = (
         r"^#{2,3} (?P<heading>[^\n]*)$|^ *```(?P<language>\w+)\n(?P<text>.*?)^ *```$"
     )
-    for match in re.finditer(pattern, README, re.MULTILINE | re.DOTALL):
+    for match in re.finditer(pattern, DOCS, re.MULTILINE | re.DOTALL):
         if match["heading"]:
             heading = match["heading"]
         else:
             yield Block(heading, match["language"], dedent(match["text"]))
 
 
-def section(heading: str) -> str:
+def section(heading: str, text: str = DOCS) -> str:
     """Return the text below a heading, up to the next one of any level."""
-    _, found, rest = README.partition(f"\n{heading}\n")
-    assert found, heading
+    (rest,) = re.findall(rf"^#+ {re.escape(heading)}\n([^\0]*)", text, re.MULTILINE)
     return re.split(r"^#+ ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
@@ -356,10 +351,8 @@ def test_every_example_is_run() -> None:
 
 
 def test_what_to_replace(home: Home) -> None:
-    """The README tells all that has to be replaced, and nothing else is."""
-    told = table(
-        section("## Automations to paste"), "In the examples", "Put in its place"
-    )
+    """The pages tell all that has to be replaced, and nothing else is."""
+    told = table(section("Automations to paste"), "In the examples", "Put in its place")
     assert [row["In the examples"] for row in told] == [
         f"`{theirs}`" for theirs in home.replacements
     ]
@@ -529,26 +522,6 @@ async def test_no_such_shared_server(
     assert not await run(response=True, server_name=name)
     assert "No server of this name is shared with the account" in caplog.text
     assert len(plex.requests) == asked
-
-
-async def test_who_may(
-    hass: HomeAssistant, home: Home, hass_read_only_user: MockUser
-) -> None:
-    """A script acts for the user who starts it, an automation for nobody."""
-    script = home.example("Find a shared Plex server")
-    run = await add_script(hass, script)
-    with pytest.raises(Unauthorized):
-        await run(
-            response=True, user_id=hass_read_only_user.id, server_name="Sommerhaus"
-        )
-    notifications = async_mock_service(hass, "notify", "mobile_app_nokia")
-    await add_automation(hass, home.example("Poster of what is playing"))
-    context = Context(user_id=hass_read_only_user.id)
-    hass.states.async_set(
-        PLAYER, "playing", {"media_content_id": RATING_KEY}, context=context
-    )
-    await hass.async_block_till_done()
-    assert len(notifications) == 1
 
 
 @pytest.mark.parametrize("alias", EXAMPLES)
@@ -765,7 +738,7 @@ def assert_same_shape(documented: Any, real: Any, path: str = "") -> None:
 
 
 def test_every_action_is_described() -> None:
-    """The README has an example of each action."""
+    """The pages have an example of each action."""
     assert ACTIONS.keys() == SERVICES.keys()
 
 
@@ -789,10 +762,8 @@ async def test_action(hass: HomeAssistant, home: Home, action: str) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_fields(action: str) -> None:
-    """The README has each field, whether it is needed and what it is by default."""
-    rows = table(
-        section(f"### {ACTIONS[action][0].heading}"), "Field", "Needed", "Meaning"
-    )
+    """The pages have each field, whether it is needed and what it is by default."""
+    rows = table(section(ACTIONS[action][0].heading), "Field", "Needed", "Meaning")
     fields = SERVICES[action]["fields"]
     assert {row["Field"] for row in rows} == {f"`{field}`" for field in fields}
     for row in rows:
@@ -817,7 +788,7 @@ async def test_entities(
     """The table has every entity and no other; the entity ids are as it says."""
     await setup_integration(hass, config_entry)
     rows = table(
-        section("## Devices and entities"),
+        section("Entities"),
         "Entity",
         "Kind",
         "Device",
@@ -835,7 +806,8 @@ async def test_entities(
     } == {
         (
             str(entity.original_name),
-            KINDS[entity.domain] + diagnostic[entity.entity_category],
+            entity.domain.replace("_", " ").capitalize()
+            + diagnostic[entity.entity_category],
             "Account" if entity.device_id == account else "Server",
             "Yes" if entity.disabled_by else "No",
         )
@@ -846,7 +818,7 @@ async def test_entities(
         "binary_sensor.attic_connectivity",
         "binary_sensor.ada_plex_pass",
     ):
-        assert f"`{entity_id}`" in README
+        assert f"`{entity_id}`" in DOCS
         assert hass.states.get(entity_id)
 
 
@@ -862,37 +834,46 @@ def test_figures() -> None:
     assert (TOTAL_TIMEOUT, MAX_RETRIES) == (15, 2)
     to_plex_tv = 2 * day // ACCOUNT_UPDATE_INTERVAL + day // PING_INTERVAL
     to_server = day // SERVER_UPDATE_INTERVAL
-    assert f"{to_plex_tv} requests to plex.tv, and {to_server} to each" in README
+    words = " ".join(DOCS.split())
+    assert f"{to_plex_tv} requests to plex.tv, and {to_server} to each" in words
 
 
-def links() -> list[str]:
-    """Return all that the README links to or shows."""
-    return re.findall(r"\]\(([^)\s]+)\)", README)
+def links(text: str) -> list[str]:
+    """Return all that a page links to or shows."""
+    return re.findall(r"\]\(([^)\s]+)\)", text)
+
+
+def anchors(text: str) -> set[str]:
+    """Return what GitHub calls the headings of a page."""
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
 
 
 def test_pictures() -> None:
-    """All pictures that there are are shown, and no others."""
-    shown = {link for link in links() if link.endswith(".png")}
-    there = sorted((ROOT / "docs" / "images").glob("*.png"))
-    assert shown == {str(path.relative_to(ROOT)) for path in there}
-    for path in there:
-        assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    """All pictures that there are are shown."""
+    shown = {link.rpartition("/")[2] for link in links(DOCS) if link.endswith(".png")}
+    assert shown == {path.name for path in (ROOT / "docs" / "images").glob("*.png")}
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_links(name: str) -> None:
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links(page: Path) -> None:
     """All that is linked to within the repository is there."""
-    for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / name).read_text()):
-        path = link.partition("#")[0]
-        if path and "://" not in path:
-            assert (ROOT / path).exists(), link
+    for link in links(page.read_text()):
+        path, _, anchor = link.partition("#")
+        if "://" in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target.read_text()), link
 
 
 def my_links(redirect: str) -> list[dict[str, str]]:
     """Return the parameters of the My Home Assistant buttons of a kind."""
     return [
         {key: value for key, (value,) in parse_qs(url.query).items()}
-        for link in links()
+        for link in links(DOCS)
         if (url := urlsplit(link)).netloc == "my.home-assistant.io"
         and url.path == f"/redirect/{redirect}/"
     ]
@@ -905,7 +886,7 @@ def test_buttons() -> None:
         {"owner": owner, "repository": repository, "category": "integration"}
     ]
     assert my_links("config_flow_start") == [{"domain": DOMAIN}]
-    assert my_links("developer_services") == [{}]
+    assert {} in my_links("developer_services")
     raw = f"https://raw.githubusercontent.com/{REPOSITORY}/main/blueprints/automation"
     imported = [
         parameters["blueprint_url"] for parameters in my_links("blueprint_import")
@@ -917,25 +898,25 @@ def test_repairs_lead_here() -> None:
     """The heading is there that repairs link to."""
     issues = import_module(f"custom_components.{DOMAIN}.issues")
     assert f"https://github.com/{REPOSITORY}#troubleshooting" == issues.LEARN_MORE_URL
-    assert "\n## Troubleshooting\n" in README
+    assert "troubleshooting" in anchors(README)
 
 
 def test_messages() -> None:
     """Messages are quoted as Home Assistant shows them."""
-    text = section("## Troubleshooting")
+    text = section("Troubleshooting", (ROOT / "docs/troubleshooting.md").read_text())
     titles = [issue["title"] for issue in ENGLISH["issues"].values()]
     assert {row["Repair"] for row in table(text, "Repair", "What to do")} == {
         title.replace("{name}", "Attic") for title in titles
     }
     errors = ENGLISH["config"]["error"].values()
-    for row in table(section("### Signing in fails"), "Message", "What to do"):
+    for row in table(section("Signing in fails"), "Message", "What to do"):
         assert any(error.startswith(row["Message"]) for error in errors), row
     exceptions = ENGLISH["exceptions"]
-    readme = " ".join(README.split())
+    words = " ".join(DOCS.split())
     for key in ("server_unreachable", "not_permitted", "server_required"):
         message: str = exceptions[key]["message"]
         shown = message.format(name="Library", account="ada", count="2")
-        assert f"*{shown.removesuffix('.')}*" in readme
+        assert f"*{shown.removesuffix('.')}*" in words
 
 
 async def test_only_what_is_stored(hass: HomeAssistant, home: Home) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, fields, is_dataclass
 import gc
+from itertools import chain
 import json
 import os
+from pathlib import Path
 import tracemalloc
 from types import NoneType, UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 import voluptuous as vol
 
+from custom_components.plex_account import services
 from custom_components.plex_account.api import (
     ClientIdentity,
     PlexError,
@@ -26,6 +29,7 @@ from custom_components.plex_account.api import (
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.util.yaml import load_yaml_dict
 from tests.const import CLIENT_IDENTIFIER, PASSWORD
 from tests.plex_emulator import (
     Answer,
@@ -41,6 +45,7 @@ from tests.plex_emulator import (
 
 from .world import World
 
+SERVICES = Path(services.__file__).with_name("services.yaml")
 MEGABYTE = 1024 * 1024
 # Seconds that one request may take when it gives up after one.
 TIME_CAP = 5
@@ -325,12 +330,10 @@ async def test_memory(plex: PlexEmulator, clients: Clients, fault: Fault) -> Non
 # What callers send
 
 
-ACTIONS = (
-    "get_user_details",
-    "get_transient_token",
-    "get_source_connection_information",
-    "get_sources",
-)
+ACTIONS = {
+    name: list(action["fields"])
+    for name, action in load_yaml_dict(str(SERVICES)).items()
+}
 values = (
     data
     | st.binary()
@@ -338,15 +341,16 @@ values = (
     | st.sampled_from(("server://x", "provider://\ud800", "server://x/y", "yes", "on"))
     | st.text(st.characters()).map("server://".__add__)
 )
-FIELDS = ("config_entry_id", "device_id", "source", "refresh", "probe")
 action_data = st.dictionaries(
-    st.sampled_from(FIELDS) | st.text() | st.integers(), values, max_size=5
+    st.sampled_from(sorted({*chain(*ACTIONS.values())})) | st.text() | st.integers(),
+    values,
+    max_size=5,
 )
 
 
 @settings(USUAL, max_examples=150)
 @given(
-    st.sampled_from(ACTIONS),
+    st.sampled_from(sorted(ACTIONS)),
     action_data,
     st.booleans(),
     st.none() | st.text(st.characters()),

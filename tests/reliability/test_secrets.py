@@ -20,16 +20,12 @@ from pytest_homeassistant_custom_component.components.diagnostics import (
 from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
 )
-from pytest_homeassistant_custom_component.typing import (
-    ClientSessionGenerator,
-    WebSocketGenerator,
-)
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from sqlalchemy import MetaData, select
 
 from custom_components.plex_account import config_flow, identity
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import CONF_SERVER_URL, DOMAIN
-from homeassistant.auth.models import User
 from homeassistant.components.recorder import Recorder
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.const import (
@@ -39,9 +35,9 @@ from homeassistant.const import (
     CONF_USERNAME,
     MATCH_ALL,
 )
-from homeassistant.core import Context, Event, HomeAssistant, callback
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.exceptions import HomeAssistantError, Unauthorized
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.json import json_dumps
 from homeassistant.setup import async_setup_component
@@ -499,86 +495,3 @@ async def test_never_in_the_clear(
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"advanced": "invalid_url"}
     assert not world.plex.requests
-
-
-@pytest.fixture
-async def ready(world: World) -> World:
-    """Return a world in which Ada's account is set up."""
-    await world.set_up()
-    return world
-
-
-def service_data(world: World, action: str) -> dict[str, str]:
-    """Return what an action must be told."""
-    data = {"config_entry_id": world.account.config_entry.entry_id}
-    if action == "get_source_connection_information":
-        data["source"] = f"server://{world.attic.machine_identifier}"
-    return data
-
-
-ACTIONS = (
-    "get_user_details",
-    "get_transient_token",
-    "get_source_connection_information",
-    "get_sources",
-)
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-async def test_who_may_ask(
-    hass: HomeAssistant,
-    ready: World,
-    hass_ws_client: WebSocketGenerator,
-    hass_read_only_access_token: str,
-    action: str,
-) -> None:
-    """Over the WebSocket API an administrator gets an answer, another user does not."""
-    assert await async_setup_component(hass, "websocket_api", {})
-    command = {
-        "type": "call_service",
-        "domain": DOMAIN,
-        "service": action,
-        "service_data": service_data(ready, action),
-        "return_response": True,
-    }
-    stranger = await hass_ws_client(hass, hass_read_only_access_token)
-    before = len(ready.plex.requests)
-    await stranger.send_json_auto_id(command)
-    answer = await stranger.receive_json()
-    assert not answer["success"]
-    assert answer["error"]["message"] == "Unauthorized"
-    assert len(ready.plex.requests) == before
-
-    administrator = await hass_ws_client(hass)
-    await administrator.send_json_auto_id(command)
-    answer = await administrator.receive_json()
-    assert answer["success"]
-    assert answer["result"]["response"]
-
-
-@pytest.mark.parametrize("action", ACTIONS)
-async def test_automations_may_ask(
-    hass: HomeAssistant, ready: World, hass_read_only_user: User, action: str
-) -> None:
-    """A script gets an answer, unless it was started by somebody who may not ask."""
-    sequence = [
-        {
-            "action": f"{DOMAIN}.{action}",
-            "data": service_data(ready, action),
-            "response_variable": "answer",
-        },
-        {"stop": "", "response_variable": "answer"},
-    ]
-    assert await async_setup_component(
-        hass, "script", {"script": {"ask": {"sequence": sequence}}}
-    )
-    ask = hass.services.async_call
-    assert await ask("script", "ask", blocking=True, return_response=True)
-    with pytest.raises(Unauthorized):
-        await ask(
-            "script",
-            "ask",
-            blocking=True,
-            return_response=True,
-            context=Context(user_id=hass_read_only_user.id),
-        )
