@@ -612,6 +612,30 @@ async def test_link_rejected(
     assert result["step_id"] == "link_expired"
 
 
+async def test_link_unknown_error(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    lin: Account,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What nobody thought of is told, be it before or while a code is waited for."""
+    advanced = {"advanced": {CONF_SERVER_URL: plex.url}}
+    result = await start(hass, "link")
+    rule = plex.faults.add(error(503), path=f"{PINS}*")
+    with patch.object(random, "uniform", side_effect=LookupError):
+        result = await configure(hass, result, advanced)
+        assert result["step_id"] == "link"
+        assert result["errors"] == {"base": "unknown"}
+        assert "Unexpected error while getting a link code" in caplog.text
+        plex.faults.remove(rule)
+        result = await configure(hass, result, advanced)
+        plex.faults.add(error(503), path=f"{PINS}*")
+        result = await go_on(hass, result)
+    assert result["step_id"] == "link_expired"
+    assert result["errors"] == {"base": "unknown"}
+    assert "Unexpected error while waiting for a link code" in caplog.text
+
+
 async def test_link_closed(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:

@@ -226,7 +226,14 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Finish once the code was used, or has expired."""
         assert self._link_task
-        if user := self._link_task.result():
+        try:
+            user = self._link_task.result()
+        except Exception:
+            LOGGER.exception("Unexpected error while waiting for a link code")
+            return self.async_show_form(
+                step_id="link_expired", errors={"base": "unknown"}
+            )
+        if user:
             return await self._async_finish(user)
         return await self.async_step_link_expired()
 
@@ -322,6 +329,10 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             self._pin = await client.create_pin()
         except PlexError as err:
             errors["base"] = _error_key(err)
+            return None
+        except Exception:
+            LOGGER.exception("Unexpected error while getting a link code")
+            errors["base"] = "unknown"
             return None
         self._qr_code = await _async_get_qr_code(client, self._pin)
         self._link_task = self.hass.async_create_background_task(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import override
 
 from homeassistant.core import callback
+from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
@@ -47,8 +48,8 @@ class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
         super().__init__(coordinator)
         self.entity_description = description
         self._attr_unique_id = f"{coordinator.config_entry.unique_id}_{description.key}"
-        # Made, and kept up to date, by the coordinator.
-        self.device_entry = coordinator.device
+        # The coordinator makes the device, and keeps it up to date.
+        self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
 
 
 class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
@@ -66,8 +67,8 @@ class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
         self._attr_unique_id = (
             f"{coordinator.config_entry.unique_id}_{identifier}_{description.key}"
         )
-        # Made, and kept up to date, by the coordinator.
-        self.device_entry = coordinator.device
+        # The coordinator makes the device, and keeps it up to date.
+        self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
 
     @property
     @override

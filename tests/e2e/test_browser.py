@@ -17,11 +17,6 @@ from .tour import Tour
 # Names a folder to keep the pictures in.
 PICTURES = "PLEX_ACCOUNT_PICTURES"
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None and "CI" not in os.environ,
-    reason="no chromium on PATH (apt-get install chromium)",
-)
-
 
 @pytest.fixture(scope="module")
 def pictures() -> Generator[Path]:
@@ -38,7 +33,7 @@ def pictures() -> Generator[Path]:
 @pytest.fixture
 async def browser() -> AsyncGenerator[Browser]:
     """Run a browser."""
-    assert CHROMIUM, "no chromium on PATH, which CI has to have"
+    assert CHROMIUM, "no chromium on PATH (apt-get install chromium)"
     async with chromium() as running:
         yield running
 
