@@ -3,6 +3,7 @@
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
+import random
 from socket import AF_UNSPEC
 from typing import Any, cast
 
@@ -45,6 +46,12 @@ from .plex_emulator.emulator import LOOPBACK
 from .translations import shown_texts
 
 __all__ = ["shown_texts"]
+
+
+@pytest.fixture(autouse=True)
+def on_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let everything be due after its whole interval, not after a random part of it."""
+    monkeypatch.setattr(random, "random", lambda: 1.0)
 
 
 @pytest.fixture

@@ -830,7 +830,7 @@ def test_figures() -> None:
     assert day == PING_INTERVAL
     assert timedelta(hours=44) == TRANSIENT_TOKEN_RENEWAL_AGE
     assert timedelta(minutes=30).total_seconds() == BETTER_CONNECTION_INTERVAL
-    assert (PROBE_TIMEOUT, BETTER_TIER_GRACE) == (5, 0.25)
+    assert (PROBE_TIMEOUT, BETTER_TIER_GRACE) == (4, 0.25)
     assert (TOTAL_TIMEOUT, MAX_RETRIES) == (15, 2)
     to_plex_tv = 2 * day // ACCOUNT_UPDATE_INTERVAL + day // PING_INTERVAL
     to_server = day // SERVER_UPDATE_INTERVAL

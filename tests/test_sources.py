@@ -1,6 +1,7 @@
 """Tests of who is asked for a source, and what the answer is then."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
-from . import setup_integration
+from . import Tick, setup_integration
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -278,6 +279,7 @@ async def test_servers_down(
 
 async def test_server_back(
     hass: HomeAssistant,
+    tick: Tick,
     attic: MediaServer,
     library: MediaServer,
     config_entry: MockConfigEntry,
@@ -287,6 +289,7 @@ async def test_server_back(
     await attic.stop()
     await setup_integration(hass, config_entry)
     await attic.start()
+    await tick(timedelta(seconds=11))
     response = await look_up(library)
     assert response["answered_by"]["name"] == "Attic"
 

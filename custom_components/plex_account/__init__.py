@@ -31,7 +31,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 async def async_setup_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool:
     """Set up a Plex account."""
     coordinator = PlexAccountCoordinator(hass, entry)
-    await coordinator.async_config_entry_first_refresh()
+    await coordinator.async_start()
     entry.runtime_data = coordinator
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     return True
@@ -39,6 +39,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool
 
 async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool:
     """Unload a Plex account."""
+    await entry.runtime_data.store.async_flush()
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 

@@ -86,6 +86,7 @@ class PlexConnectivityBinarySensor(PlexServerEntity, BinarySensorEntity):
 
     @property
     @override
-    def is_on(self) -> bool:
-        """Return if the server answered when it was last asked."""
-        return self.coordinator.data.reachable
+    def is_on(self) -> bool | None:
+        """Return if the server answered when it was last asked, None before that."""
+        data = self.coordinator.data
+        return data.reachable if data.outcome else None

@@ -32,8 +32,9 @@ class PlexServerData:
 
     `resource` is what plex.tv lists, `server` what the server told of itself. The
     server answered at `connection` if it is `reachable`, and has accepted `token`; both
-    are kept when it no longer answers. `outcome` is what the last look for connections
-    has shown. `https_worked` says that a certificate has proven once who answers.
+    are kept when it no longer answers, the former beyond a restart. `outcome` is what
+    the last look for connections has shown. `https_worked` says that a certificate has
+    proven once who answers, `plex_tv_answers` that names of the internet resolve.
     """
 
     resource: Resource
@@ -42,6 +43,7 @@ class PlexServerData:
     server: ServerIdentity | None = None
     connection: Connection | None = None
     name_blocked: bool = False
+    plex_tv_answers: bool = False
     token: TransientToken | None = None
     outcome: ProbeOutcome | None = None
 

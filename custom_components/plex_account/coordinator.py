@@ -6,10 +6,13 @@ which tells its listeners when that changes. What else a coordinator has is mach
 
 from abc import abstractmethod
 import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import override
+import random
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_TOKEN
@@ -27,6 +30,7 @@ from .api import (
     PlexConnectionError,
     PlexError,
     PlexRateLimitError,
+    PlexServerClient,
     PlexServerError,
     Resource,
     SourceConnectionInformation,
@@ -55,6 +59,18 @@ MAX_POLL_PAUSE: float = 3600
 MAX_SETUP_PAUSE: float = 900
 # Seconds that nobody asks after having asked too often, if Plex does not say how many.
 RATE_LIMIT_PAUSE: float = 60
+# Seconds until plex.tv is asked again that has not answered since the start; doubled
+# each time, up to the usual interval.
+RETRY_INTERVAL: float = 60
+# Seconds that the servers may hold up Home Assistant's start.
+START_TIMEOUT: float = 1.5
+# Seconds that a server is given: to say that it is there, to answer somebody before it
+# is looked for, and after its failure, in which nobody looks for it again.
+CHECK_TIMEOUT: float = 3
+PATIENCE: float = 1.25
+KNOWN_DEAD_TIME: float = 10
+# Seconds that plex.tv is given to know another address of a server.
+PLEX_TV_PATIENCE: float = 0.5
 
 type PlexConfigEntry = ConfigEntry[PlexAccountCoordinator]
 
@@ -64,12 +80,13 @@ class PlexAccountData:
     """What plex.tv tells of an account; the servers are in plex.tv's order.
 
     `left_out` is how many servers of its list are not among them, as they could not be
-    told from others.
+    told from others. What is only `stored` was told before the last start.
     """
 
     user: User
     servers: dict[str, Resource]
-    left_out: int
+    left_out: int = 0
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +124,11 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
             LOGGER,
             config_entry=entry,
             name=name,
-            update_interval=update_interval,
+            # Where many homes start at the same time they shall not go on in step.
+            update_interval=update_interval and update_interval * random.random(),
             always_update=False,
         )
+        self._interval = update_interval
         self.session = async_get_clientsession(hass)
         self.identity = client_identity(hass, entry.data[CONF_CLIENT_IDENTIFIER])
         self.device_identifier = (DOMAIN, identifier)
@@ -126,6 +145,8 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
     @override
     async def _async_update_data(self) -> DataT:
         """Ask Plex, and turn what nobody expected into an error that is told once."""
+        if self._listeners:
+            self.update_interval = self._interval
         try:
             return await self._async_ask()
         except UpdateFailed, ConfigEntryAuthFailed:
@@ -151,7 +172,8 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
     async def async_refresh_together(self) -> None:
         """Refresh once for all who wait for it."""
         if self._refresh is None or self._refresh.done():
-            self._refresh = self.hass.async_create_task(
+            # Home Assistant's start does not wait for it.
+            self._refresh = self.hass.async_create_background_task(
                 self.async_refresh(), f"{self.name} refresh"
             )
         # Who gives up must not take the others' refresh along.
@@ -194,13 +216,26 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         # By the clock of the event loop: until when nobody asks by himself, and until
         # when not even an action does.
         self._paused_until = self._closed_until = 0.0
+        self._retry_interval = RETRY_INTERVAL
 
-    @override
-    async def _async_setup(self) -> None:
-        """Read what has to outlive a restart."""
-        await self.store.async_load()
+    async def async_start(self) -> None:
+        """Connect to the servers that are known, while plex.tv is asked for news.
+
+        An account of which nothing is known has to wait for plex.tv, and raises what
+        `async_config_entry_first_refresh` does.
+        """
+        await self.store.async_load(str(self.config_entry.unique_id))
         assert self.client.token
         self._async_use_token(self.store.successor(self.client.token))
+        if self.store.user is None:
+            await self.async_config_entry_first_refresh()
+            return
+        servers = {server.client_identifier: server for server in self.store.servers}
+        self.data = PlexAccountData(user=self.store.user, servers=servers, stored=True)
+        self.config_entry.async_create_background_task(
+            self.hass, self.async_refresh_together(), f"{self.name} refresh"
+        )
+        await self._async_update_servers(self.data)
 
     async def async_refresh_for_server(self) -> None:
         """Ask plex.tv about a server in trouble, unless it wants to be left alone."""
@@ -234,8 +269,17 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             # The account was unloaded, or even removed, while it was asked for.
             return data
         await self._async_keep_token(data.user)
+        self.store.async_set_account(data.user, data.servers.values())
         await self._async_update_servers(data)
         return data
+
+    @callback
+    @override
+    def _async_refresh_finished(self) -> None:
+        """Let the servers know whether their names could be told at all."""
+        super()._async_refresh_finished()
+        for server in self.servers.values():
+            server.async_set_plex_tv_answers(answers=self.last_update_success)
 
     async def _async_fetch(self) -> PlexAccountData:
         """Fetch the account's details and its servers at the same time."""
@@ -269,10 +313,21 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             pause = pause or RATE_LIMIT_PAUSE
             self._closed_until = now + min(pause, RATE_LIMIT_PAUSE)
         if pause is None:
+            if self.data and self.data.stored:
+                return self._retry_soon()
             return None
+        # Not all at once when it is over.
+        pause *= random.uniform(1, 1.25)
         pause = min(pause, MAX_POLL_PAUSE if self.data else MAX_SETUP_PAUSE)
         self._paused_until = now + pause
         return pause
+
+    @callback
+    def _retry_soon(self) -> float:
+        """Return when to ask plex.tv again, which has told nothing since the start."""
+        pause = min(self._retry_interval, ACCOUNT_UPDATE_INTERVAL.total_seconds())
+        self._retry_interval = 2 * pause
+        return pause * random.uniform(0.5, 1)
 
     @callback
     def _async_use_token(self, token: str) -> None:
@@ -328,10 +383,12 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 self.hass, server.async_refresh(), f"{server.name} refresh"
             )
         # All together, and only those that plex.tv believes to be online are waited
-        # for: their entities shall have a state from the start.
-        await asyncio.gather(
-            *(create_eager_task(server.async_refresh()) for server in new)
-        )
+        # for, but not for long: their entities shall have a state from the start.
+        if new:
+            refreshes = [
+                create_eager_task(server.async_refresh_together()) for server in new
+            ]
+            await asyncio.wait(refreshes, timeout=START_TIMEOUT)
 
     @callback
     def _async_update_devices(self) -> None:
@@ -369,7 +426,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         )
         self.account = account
         self.data = PlexServerData(
-            resource=resource, https_worked=account.store.https_worked(identifier)
+            resource=resource,
+            https_worked=account.store.https_worked(identifier),
+            connection=account.store.connection(identifier),
         )
         # That a server does not answer which plex.tv lists as offline is no news.
         self.last_update_success = resource.presence
@@ -377,6 +436,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         # What somebody has noticed about a token, which is over with the next one.
         self._trouble: tuple[TransientToken, Trouble] | None = None
+        self._tried_at: float = -KNOWN_DEAD_TIME
         self._told = self.data
 
     @callback
@@ -414,6 +474,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     def _async_refresh_finished(self) -> None:
         """Let the device and the issues be as the data is now."""
         super()._async_refresh_finished()
+        self._tried_at = self.hass.loop.time()
         # The server may have been forgotten while it was asked.
         if not self._shutdown_requested:
             self.async_update_device()
@@ -436,16 +497,24 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if resource.connections != before.connections:
             # Somebody has changed the network, so there may be a better way.
             self._looked_at = -BETTER_CONNECTION_INTERVAL
-        self.update_interval = _update_interval(resource)
+        if resource.presence != before.presence:
+            self.update_interval = self._interval = _update_interval(resource)
         if resource != before:
             self.data = replace(self.data, resource=resource)
             self.async_update_listeners()
         return not (before.presence and resource.presence and self.last_update_success)
 
+    @callback
+    def async_set_plex_tv_answers(self, *, answers: bool) -> None:
+        """Take over whether a name that does not resolve says something."""
+        if self.data.plex_tv_answers != answers:
+            self.data = replace(self.data, plex_tv_answers=answers)
+            async_update_issues(self.hass, self.config_entry, self.data)
+
     async def async_allow_plain_http(self) -> None:
         """Forget that HTTPS has worked, so that plain HTTP may be used again."""
         self.data = replace(self.data, https_worked=False)
-        await self.account.store.async_set_https_worked(
+        self.account.store.async_set_https_worked(
             self.data.resource.client_identifier, worked=False
         )
         await self.async_refresh_together()
@@ -453,10 +522,20 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     async def async_get_access(self) -> ServerAccess:
         """Return how to reach the server, after another try if we could not.
 
-        Raises a translated HomeAssistantError if it still can't be reached.
+        Raises a translated HomeAssistantError if it still can't be reached, at once if
+        that was only just tried.
         """
         while not self._shutdown_requested:
             data = self.data
+            tried = self.hass.loop.time() - self._tried_at
+            if data.outcome and not data.reachable and tried < KNOWN_DEAD_TIME:
+                raise HomeAssistantError(
+                    **translation(
+                        "server_just_tried",
+                        name=data.resource.name,
+                        seconds=str(round(tried)),
+                    )
+                )
             if (
                 self.last_update_success
                 and data.connection
@@ -496,29 +575,61 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             return self._trouble[1]
         return None
 
+    async def async_get_checked_access(self) -> ServerAccess:
+        """Return access with a token that the server has just accepted.
+
+        Raises as async_get_access does, or the PlexError of the server's answer.
+        """
+
+        async def check(access: ServerAccess) -> ServerAccess:
+            await self._client(access).get_server()
+            return access
+
+        return await self._async_with_access(check)
+
     async def async_get_source_connection_information(
         self, source: str, *, refresh: bool
     ) -> SourceConnectionInformation:
         """Ask the server for a source, a second time if we have to connect anew.
 
-        Raises the PlexError of the server's answer, or a translated HomeAssistantError
-        if the server can't be reached.
+        Raises as async_get_access does, or the PlexError of the server's answer.
         """
-        access = await self.async_get_access()
-        try:
-            return await self._async_ask_for(access, source, refresh=refresh)
-        except PlexAuthenticationError:
-            access = await self.async_replace_access(access.token, Trouble.REJECTED)
-        except PlexConnectionError:
-            access = await self.async_replace_access(access.token, Trouble.LOST)
-        return await self._async_ask_for(access, source, refresh=refresh)
 
-    async def _async_ask_for(
-        self, access: ServerAccess, source: str, *, refresh: bool
-    ) -> SourceConnectionInformation:
-        """Ask the server for a source, once."""
-        client = self._connector.client(access.connection, access.token.token)
-        return await client.get_source_connection_information(source, refresh=refresh)
+        async def ask(access: ServerAccess) -> SourceConnectionInformation:
+            return await self._client(access).get_source_connection_information(
+                source, refresh=refresh
+            )
+
+        return await self._async_with_access(ask)
+
+    def _client(self, access: ServerAccess) -> PlexServerClient:
+        """Return a client of the server."""
+        return self._connector.client(access.connection, access.token.token)
+
+    async def _async_with_access[T](
+        self, ask: Callable[[ServerAccess], Coroutine[Any, Any, T]]
+    ) -> T:
+        """Ask something of the server, and look for it while it does not answer."""
+        access = await self.async_get_access()
+        asked = create_eager_task(ask(access))
+        try:
+            done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
+            if done:
+                return asked.result()
+            found = await self.async_replace_access(access.token, Trouble.LOST)
+            if found.connection == access.connection:
+                # It is there, but slow.
+                return await asked
+            trouble = Trouble.LOST
+        except PlexAuthenticationError:
+            trouble = Trouble.REJECTED
+        except PlexConnectionError:
+            trouble = Trouble.LOST
+        finally:
+            if not asked.cancel():
+                # Not to be missed by anybody once the server is given up.
+                asked.exception()
+        return await ask(await self.async_replace_access(access.token, trouble))
 
     @override
     async def _async_ask(self) -> PlexServerData:
@@ -532,36 +643,45 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                     return self.data
             await self._async_connect(trouble)
         except PlexError as err:
-            if isinstance(err, PlexAuthenticationError) and was_good:
-                # The token that plex.tv gave for this server may have changed.
-                self.config_entry.async_create_background_task(
-                    self.hass,
-                    self.account.async_refresh_for_server(),
-                    f"{self.account.name} refresh",
-                )
+            if isinstance(err, PlexAuthenticationError):
+                self.account.store.async_drop_token(self.data.resource)
+                if was_good:
+                    # The token that plex.tv gave for this server may have changed.
+                    self._async_ask_plex_tv()
             raise UpdateFailed(
                 **server_error_translation(err, self.data.resource.name),
                 retry_after=min(err.retry_after or 0, MAX_POLL_PAUSE) or None,
             ) from err
         return self.data
 
+    @callback
+    def _async_ask_plex_tv(self) -> None:
+        """Ask plex.tv about the server, without waiting for it."""
+        self.config_entry.async_create_background_task(
+            self.hass,
+            self.account.async_refresh_for_server(),
+            f"{self.account.name} refresh",
+        )
+
     async def _async_check(self, token: TransientToken) -> Trouble | None:
         """Return what is wrong with the access that we have."""
         if not _is_young(token):
             return Trouble.RENEWAL_WANTED
         try:
-            await self._async_learn(await self._connector.check(self.data))
+            async with asyncio.timeout(CHECK_TIMEOUT):
+                checked = await self._connector.check(self.data)
         except PlexAuthenticationError:
             # As after a restart.
             return Trouble.REJECTED
-        except PlexError:
+        except PlexError, TimeoutError:
             return Trouble.LOST
+        self._async_learn(checked)
         now = self.hass.loop.time()
         if now - self._looked_at >= BETTER_CONNECTION_INTERVAL and (
             self._connector.has_better(self.data)
         ):
             self._looked_at = now
-            await self._async_learn(await self._connector.improve(self.data))
+            self._async_learn(await self._connector.improve(self.data))
         return None
 
     async def _async_connect(self, trouble: Trouble | None) -> None:
@@ -576,13 +696,15 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             and is_encrypted(connection)
         ):
             try:
-                await self._async_learn(await self._connector.renew_token(self.data))
-            except (PlexConnectionError, PlexServerError) as err:
-                LOGGER.debug("%s has to be looked for: %s", self.name, err)
+                async with asyncio.timeout(PATIENCE):
+                    renewed = await self._connector.renew_token(self.data)
+            except (PlexConnectionError, PlexServerError, TimeoutError) as err:
+                LOGGER.debug("%s has to be looked for: %r", self.name, err)
             else:
+                self._async_learn(renewed)
                 return
         await self._async_find()
-        await self._async_learn(
+        self._async_learn(
             await self._connector.renew_token(self.data, retries=MAX_RETRIES)
         )
 
@@ -592,24 +714,37 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         asked = self.data
         found = await self._connector.find(asked)
         if asked.reachable and not (found.reachable and found.certificate_is_good):
-            # The server may have another address, or its certificate another name.
-            await self.account.async_refresh_for_server()
+            # The server may have another address, or its certificate another name. What
+            # plex.tv tells later leads to a refresh of its own.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PLEX_TV_PATIENCE):
+                    await self.account.async_refresh_for_server()
             if self.data.resource.connections != asked.resource.connections:
                 found = await self._connector.find(self.data)
-        await self._async_learn(found)
+        self._async_learn(found)
+        if found.name_blocked and not asked.name_blocked:
+            # If not even plex.tv answers, the name is not hidden for its address.
+            self.data = replace(self.data, plex_tv_answers=False)
+            self._async_ask_plex_tv()
         if not self.data.reachable:
             raise UpdateFailed(
                 **translation("server_unreachable", name=self.data.resource.name)
             )
 
-    async def _async_learn(self, data: PlexServerData) -> None:
+    @callback
+    def _async_learn(self, data: PlexServerData) -> None:
         """Take over what was found out, beside what plex.tv has told meanwhile."""
         secured = data.https_worked and not self.data.https_worked
-        self.data = replace(data, resource=self.data.resource)
+        self.data = replace(
+            data,
+            resource=self.data.resource,
+            plex_tv_answers=self.data.plex_tv_answers,
+        )
+        identifier = self.data.resource.client_identifier
         if secured:
-            await self.account.store.async_set_https_worked(
-                self.data.resource.client_identifier, worked=True
-            )
+            self.account.store.async_set_https_worked(identifier, worked=True)
+        if data.reachable and data.connection:
+            self.account.store.async_set_connection(identifier, data.connection)
 
 
 def _is_young(token: TransientToken) -> bool:

@@ -51,6 +51,12 @@ class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
         # The coordinator makes the device, and keeps it up to date.
         self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
 
+    @property
+    @override
+    def available(self) -> bool:
+        """Return if plex.tv has answered, since the start and when last asked."""
+        return super().available and not self.coordinator.data.stored
+
 
 class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
     """An entity of one of the account's servers."""

@@ -43,7 +43,7 @@ def _is_unclaimed(data: PlexServerData) -> bool:
 
 def _is_name_blocked(data: PlexServerData) -> bool:
     """Return if a name server hides the server's local address."""
-    return data.reachable and data.name_blocked
+    return data.reachable and data.name_blocked and data.plex_tv_answers
 
 
 def _is_unencrypted(data: PlexServerData) -> bool:

@@ -27,7 +27,7 @@ from homeassistant.util.json import JsonObjectType, JsonValueType
 from .api import PlainHttp, PlexError, Reply, at_address
 from .const import DOMAIN, PLEX_TV
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
-from .errors import translation
+from .errors import server_error_translation, translation
 from .sources import SERVER_SCHEME, SourceAnswer, async_look_up_source, parse_source
 
 SERVICE_GET_USER_DETAILS = "get_user_details"
@@ -40,7 +40,7 @@ ATTR_REFRESH = "refresh"
 ATTR_SOURCE = "source"
 
 # Seconds that anything an action does may take.
-ACTION_TIMEOUT = 15
+ACTION_TIMEOUT = 14.5
 
 SERVICE_GET_USER_DETAILS_SCHEMA = vol.Schema(
     {
@@ -185,7 +185,12 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     if call.data[ATTR_REFRESH]:
         access = await server.async_renew_token()
     else:
-        access = await server.async_get_access()
+        try:
+            access = await server.async_get_checked_access()
+        except PlexError as err:
+            raise HomeAssistantError(
+                **server_error_translation(err, server.data.resource.name)
+            ) from err
     return {
         "server": {
             "name": server.data.resource.name,

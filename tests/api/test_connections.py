@@ -939,5 +939,5 @@ def test_rank() -> None:
 
 def test_times() -> None:
     """The times are those that are promised."""
-    assert connections_module.PROBE_TIMEOUT == 5
+    assert connections_module.PROBE_TIMEOUT == 4
     assert connections_module.BETTER_TIER_GRACE == 0.25

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import settings
 import pytest
 
+from custom_components.plex_account import coordinator
 from homeassistant.core import HomeAssistant
 from tests.plex_emulator import (
     Account,
@@ -31,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults", action="store_true", help="test and print the whole fault table"
     )
     parser.addoption("--lookups", type=int, help="how many look-ups test_soak does")
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server be looked for each time that somebody wants something of it."""
+    monkeypatch.setattr(coordinator, "KNOWN_DEAD_TIME", 0)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -761,6 +761,7 @@ async def test_rotation_is_stored_at_once(
     )
     plex.requests.clear()
     await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
     assert config_entry.data[CONF_TOKEN] == new
     assert {r.token for r in plex.requests.matching(host="plex.tv")} == {new}
 

@@ -60,6 +60,7 @@ async def test_during_a_renewal(ready: World) -> None:
     assert {answer["token"] for answer in answers if "token" in answer} == {token}
     counts = Counter(request.path for request in ready.plex.requests)
     assert counts == {
+        "/": MANY // 4,
         "/security/token": 1,
         "/security/resources": MANY // 2,
     }

@@ -45,7 +45,7 @@ from .models import (
     User,
 )
 from .plex_tv import PLEX_TV_URL, PlexTvClient
-from .reading import parse_url
+from .reading import objects, parse_url
 from .server import PlexServerClient
 
 __all__ = [
@@ -86,6 +86,7 @@ __all__ = [
     "at_address",
     "is_encrypted",
     "kind",
+    "objects",
     "parse_url",
     "plain_http",
     "probe_connections",

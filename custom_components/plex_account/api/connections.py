@@ -24,7 +24,7 @@ from .server import PlexServerClient
 
 # Seconds: for all of a probe, for a better tier after the first success, the head start
 # that each kind of connection has before the next one, and a name before its address.
-PROBE_TIMEOUT = 5
+PROBE_TIMEOUT = 4
 BETTER_TIER_GRACE = 0.25
 STAGGER = 0.025
 NAME_HEAD_START = 0.5
@@ -200,7 +200,7 @@ async def probe_connections(
     that address is tried itself: by HTTPS, with the certificate verified for the name,
     and else by plain HTTP unless it is refused. After the first answer only better
     tiers are waited for, at most 250 ms; plain HTTP is only chosen if it is allowed and
-    nothing else answers. All together it takes at most 5 seconds from when it is this
+    nothing else answers. All together it takes at most 4 seconds from when it is this
     server's turn. No task is left behind, and nothing is raised.
     """
     slots = _slots.setdefault(session, asyncio.Semaphore(MAX_PROBES))

@@ -63,6 +63,17 @@ class Subscription:
             payment_service=text(data, "paymentService"),
         )
 
+    def to_json(self) -> dict[str, Json]:
+        """Return what `from_json` reads."""
+        return {
+            "active": self.active,
+            "status": self.status,
+            "plan": self.plan,
+            "features": [*self.features],
+            "subscribedAt": _written(self.subscribed_at),
+            "paymentService": self.payment_service,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
@@ -80,6 +91,14 @@ class Service:
             endpoint=text(data, "endpoint", MAX_URL),
             status=text(data, "status"),
         )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what `from_json` reads."""
+        return {
+            "identifier": self.identifier,
+            "endpoint": self.endpoint,
+            "status": self.status,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +171,37 @@ class User:
             ],
             auth_token=secret(data, "authToken"),
         )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what `from_json` reads, without the token."""
+        return {
+            "id": self.id,
+            "uuid": self.uuid,
+            "username": self.username,
+            "title": self.title,
+            "email": self.email,
+            "friendlyName": self.friendly_name,
+            "thumb": self.thumb,
+            "country": self.country,
+            "locale": self.locale,
+            "joinedAt": _written(self.joined_at),
+            "confirmed": self.confirmed,
+            "hasPassword": self.has_password,
+            "twoFactorEnabled": self.two_factor_enabled,
+            "home": self.home,
+            "homeAdmin": self.home_admin,
+            "homeSize": self.home_size,
+            "maxHomeSize": self.max_home_size,
+            "guest": self.guest,
+            "restricted": self.restricted,
+            "protected": self.protected,
+            "rememberExpiresAt": _written(self.remember_expires_at),
+            "subscription": self.subscription.to_json(),
+            "subscriptionDescription": self.subscription_description,
+            "entitlements": [*self.entitlements],
+            "roles": [*self.roles],
+            "services": [service.to_json() for service in self.services],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +276,16 @@ class Connection:
             ipv6=flag(data, "IPv6") or ":" in address,
         )
 
+    def to_json(self) -> dict[str, Json]:
+        """Return what `from_json` reads; whether it is pinned is not Plex's to say."""
+        return {
+            "uri": self.uri,
+            "address": self.address,
+            "local": self.local,
+            "relay": self.relay,
+            "IPv6": self.ipv6,
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
@@ -272,6 +332,27 @@ class Resource:
             source_title=text(data, "sourceTitle"),
             connections=_connections(children(data, "connections", "connection")),
         )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what `from_json` reads, with the token."""
+        return {
+            "name": self.name,
+            "clientIdentifier": self.client_identifier,
+            "accessToken": self.access_token,
+            "owned": self.owned,
+            "home": self.home,
+            "presence": self.presence,
+            "relay": self.relay,
+            "httpsRequired": self.https_required,
+            "publicAddressMatches": self.public_address_matches,
+            "product": self.product,
+            "productVersion": self.product_version,
+            "platform": self.platform,
+            "platformVersion": self.platform_version,
+            "device": self.device,
+            "sourceTitle": self.source_title,
+            "connections": [item.to_json() for item in self.connections],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,6 +499,11 @@ class SourceConnectionInformation:
         if not information.access_token and not information.connections:
             raise PlexResponseError("No token and no connection in the answer")
         return information
+
+
+def _written(when: datetime | None) -> str | None:
+    """Return a time in one of the ways in which Plex writes it."""
+    return when.isoformat() if when else None
 
 
 def _connections(items: Iterable[dict[str, Json]]) -> tuple[Connection, ...]:

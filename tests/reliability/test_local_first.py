@@ -1,0 +1,348 @@
+"""What is in the house works without the internet, and nobody waits for the dead."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+import random
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.plex_account import coordinator
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from tests import Tick, setup_integration, state_of
+from tests.const import PLEX_DIRECT
+from tests.plex_emulator import (
+    Account,
+    CertificateAuthority,
+    Connection,
+    Delay,
+    Ending,
+    Fault,
+    LoopbackResolver,
+    MediaServer,
+    PlexEmulator,
+    Vanish,
+    error,
+)
+
+CONNECTIVITY = "binary_sensor.attic_connectivity"
+PLEX_PASS = "binary_sensor.ada_plex_pass"
+ACCOUNT_POLL = timedelta(minutes=30, seconds=1)
+SILENCE = Vanish(Ending.SILENCE)
+
+type Restart = Callable[[], Awaitable[float]]
+type Call = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@pytest.fixture
+async def restart(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+) -> Restart:
+    """Set the account up, and return what restarts it and tells how long that takes."""
+    await setup_integration(hass, config_entry)
+
+    async def restart() -> float:
+        await hass.config_entries.async_unload(config_entry.entry_id)
+        start = hass.loop.time()
+        await hass.config_entries.async_setup(config_entry.entry_id)
+        return hass.loop.time() - start
+
+    return restart
+
+
+@pytest.fixture
+def call(hass: HomeAssistant, config_entry: MockConfigEntry) -> Call:
+    """Return what performs an action."""
+
+    async def call(action: str, **data: Any) -> dict[str, Any]:
+        response = await hass.services.async_call(
+            DOMAIN,
+            action,
+            {"config_entry_id": config_entry.entry_id, **data},
+            blocking=True,
+            return_response=True,
+        )
+        return dict(response or {})
+
+    return call
+
+
+async def test_two_round_trips(
+    plex: PlexEmulator, attic: MediaServer, restart: Restart
+) -> None:
+    """The set-up of a known account waits for its servers only, twice."""
+    plex.requests.clear()
+    plex.faults.add(Delay(0.5), host="plex.tv")
+    assert await restart() < 0.5
+    assert [request.path for request in plex.requests.matching(host="Attic")] == [
+        "/identity",
+        "/security/token",
+    ]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Vanish(), SILENCE, error(503), error(429, code=1003), error(500, kind="html")],
+)
+async def test_start_without_plex_tv(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    restart: Restart,
+    call: Call,
+    tick: Tick,
+    caplog: pytest.LogCaptureFixture,
+    fault: Fault,
+) -> None:
+    """Servers and actions work, and the account's entities as soon as plex.tv does."""
+    rule = plex.faults.add(fault, host="plex.tv")
+    assert await restart() < 2
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+    token = (await call("get_transient_token"))["token"]
+    assert token == attic.transient_tokens[-1].text
+    source = f"server://{attic.machine_identifier}"
+    found = await call("get_source_connection_information", source=source)
+    assert found["preferred_uri"] == attic.url
+    assert (await call("get_user_details"))["username"] == "ada"
+    assert (await call("get_sources"))["sources"][0]["source"] == source
+    assert not hass.config_entries.flow.async_progress()
+
+    # Until nobody waits for the answer any more.
+    await tick(timedelta(seconds=16))
+    assert caplog.text.count("Error fetching Plex account") == 1
+    plex.faults.remove(rule)
+    # It is asked again soon, though not at once.
+    await tick(timedelta(minutes=2))
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+
+
+async def test_asked_less_and_less(
+    hass: HomeAssistant, plex: PlexEmulator, restart: Restart, tick: Tick
+) -> None:
+    """A plex.tv that stays silent after a start is asked less and less often."""
+    plex.faults.add(Vanish(), host="plex.tv")
+    await restart()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    asked = []
+    for _ in range(120):
+        plex.requests.clear()
+        await tick(timedelta(minutes=1))
+        asked.append(bool(plex.requests.matching(path="/api/v2/user")))
+    assert 5 <= sum(asked[:30]) <= 10
+    assert 2 <= sum(asked[60:]) <= 4
+
+
+async def test_nobody_waits_for_silence(
+    hass: HomeAssistant, plex: PlexEmulator, restart: Restart
+) -> None:
+    """If neither plex.tv nor the server answers, the start goes on all the same."""
+    plex.faults.add(SILENCE)
+    assert await restart() < 2
+    assert state_of(hass, CONNECTIVITY) == STATE_UNKNOWN
+    assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+
+
+async def test_an_hour_later(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    grace: Account,
+    attic: MediaServer,
+    restart: Restart,
+    tick: Tick,
+    config_entry: MockConfigEntry,
+) -> None:
+    """What plex.tv tells after an outage is taken over; before that nothing is lost."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    await config_entry.runtime_data.async_refresh()
+    rule = plex.faults.add(Vanish(), host="plex.tv")
+    await restart()
+    names = {
+        device.name
+        for device in dr.async_entries_for_config_entry(
+            dr.async_get(hass), config_entry.entry_id
+        )
+    }
+    assert names == {"ada", "Attic", "Cellar"}
+    # Meanwhile one is renamed, one is somebody else's, one is new, and all tokens are.
+    attic.name = "Roof"
+    await plex.remove_server(cellar)
+    barn = await plex.add_server("Barn", owner=ada)
+    await tick(timedelta(hours=1))
+    plex.faults.remove(rule)
+    await tick(ACCOUNT_POLL)
+    names = {
+        device.name
+        for device in dr.async_entries_for_config_entry(
+            dr.async_get(hass), config_entry.entry_id
+        )
+    }
+    assert names == {"ada", "Roof", "Barn"}
+    assert state_of(hass, "binary_sensor.barn_connectivity") == STATE_ON
+    assert barn.transient_tokens
+
+
+async def test_signed_out_meanwhile(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    restart: Restart,
+    tick: Tick,
+) -> None:
+    """Only plex.tv's own word asks for another sign-in, and the servers stay."""
+    rule = plex.faults.add(Vanish(), host="plex.tv")
+    plex.sign_out_everywhere(ada)
+    await restart()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not hass.config_entries.flow.async_progress()
+    plex.faults.remove(rule)
+    await tick(timedelta(minutes=2))
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+    assert hass.states.get(CONNECTIVITY)
+
+
+async def test_names_without_internet(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    names: None,
+    restart: Restart,
+    tick: Tick,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Without names the address carries on, and no repair blames the router."""
+    context = authority.server_context(f"*.{PLEX_DIRECT}")
+    listener = attic.add_listener(ssl_context=context)
+    await listener.start()
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await config_entry.runtime_data.async_refresh()
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+    resolver.patterns.clear()
+    rule = plex.faults.add(Vanish(), host="plex.tv")
+    for _ in range(3):
+        await tick(timedelta(minutes=5, seconds=1))
+        assert state_of(hass, CONNECTIVITY) == STATE_ON
+        assert not ir.async_get(hass).issues
+    await restart()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert not ir.async_get(hass).issues
+
+    # Now it is only the name that is hidden.
+    plex.faults.remove(rule)
+    await tick(ACCOUNT_POLL)
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == [
+        "dns_rebinding"
+    ]
+
+
+@pytest.mark.parametrize("plex_tv", [None, SILENCE])
+@pytest.mark.parametrize("fault", [Vanish(), SILENCE])
+@pytest.mark.parametrize(
+    ("action", "fields"),
+    [
+        ("get_transient_token", {}),
+        ("get_transient_token", {"refresh": True}),
+        ("get_source_connection_information", {"source": "server://attic"}),
+    ],
+)
+async def test_dead_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    restart: Restart,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    fields: dict[str, Any],
+    fault: Fault,
+    plex_tv: Fault | None,
+) -> None:
+    """An action on a dead server fails within 6 s, and soon after that at once."""
+    monkeypatch.setattr(coordinator, "KNOWN_DEAD_TIME", 10)
+    if "source" in fields:
+        fields = {"source": f"server://{attic.machine_identifier}"}
+    await hass.async_block_till_done(wait_background_tasks=True)
+    plex.faults.add(fault, host="Attic")
+    if plex_tv:
+        plex.faults.add(plex_tv, host="plex.tv")
+    start = hass.loop.time()
+    with pytest.raises(HomeAssistantError) as raised:
+        await call(action, **fields)
+    assert raised.value.translation_key in {"server_unreachable", "server_just_tried"}
+    assert hass.loop.time() - start < 6
+    plex.requests.clear()
+    start = hass.loop.time()
+    with pytest.raises(HomeAssistantError):
+        await call(action, **fields)
+    assert hass.loop.time() - start < 0.1
+    assert not plex.requests.matching(host="Attic")
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+
+
+async def test_one_probe(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    restart: Restart,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A dead server is looked for a second time only where plex.tv has news of it."""
+    old = attic.listing.connections
+    await attic.stop()
+    attic.listing.connections = [*old, Connection.at("http://127.0.0.1:9")]
+    plex.requests.clear()
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    await server.async_refresh()
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 1
+    assert "http://127.0.0.1:9" in server.data.outcome.tried
+    plex.requests.clear()
+    await server.async_refresh()
+    assert not plex.requests
+
+
+async def test_slow_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    restart: Restart,
+    call: Call,
+) -> None:
+    """A server that is there but slow is waited for, and asked once."""
+    await hass.async_block_till_done(wait_background_tasks=True)
+    plex.faults.add(Delay(2), path="/security/resources")
+    source = f"server://{attic.machine_identifier}"
+    assert (await call("get_source_connection_information", source=source))["name"]
+    assert len(plex.requests.matching(path="/security/resources")) == 1
+
+
+async def test_homes_do_not_ask_in_step(
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry, tick: Tick
+) -> None:
+    """The first interval is a random part of a whole one, as all others are."""
+    random.random = lambda: 0.25  # undone by on_time
+    await setup_integration(hass, config_entry)
+    asked = []
+    for _ in range(80):
+        plex.requests.clear()
+        await tick(timedelta(minutes=1))
+        asked.append(len(plex.requests.matching(path="/api/v2/user")))
+    minutes = [minute for minute, requests in enumerate(asked, 1) if requests]
+    assert minutes == pytest.approx([8, 38, 68], abs=1)
+    assert set(asked) == {0, 1}
