@@ -39,17 +39,8 @@ class Child(ABC):
                 )
             )
             self._log = self.folder / "output.log"
-            with self._log.open("wb") as output:
-                # In a session of its own, as Ctrl-C is for us: we end it in order.
-                self._process = subprocess.Popen(  # noqa: S603 - our own command
-                    self._prepare(),
-                    cwd=ROOT,
-                    env=self._environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
+            self._command = self._prepare()
+            self._start()
             stack.callback(self._stop)
             self._stack = stack.pop_all()
         return self
@@ -87,6 +78,25 @@ class Child(ABC):
         environment = dict(os.environ)
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         return environment
+
+    def restart(self) -> None:
+        """Stop the process in order, and start it again in the same folder."""
+        self._stop()
+        self._start()
+
+    def _start(self) -> None:
+        """Start the process."""
+        with self._log.open("ab") as output:
+            # In a session of its own, as Ctrl-C is for us: we end it in order.
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                self._command,
+                cwd=ROOT,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def _stop(self) -> None:
         """Ask the process to end, and end what is left of it."""

@@ -70,7 +70,7 @@ async def _run(emulator: EmulatorProcess, hass: HassProcess, *, serve: bool) -> 
             home, plex = await _start(session, emulator, hass, narrator)
             if serve:
                 await _serve(home, plex)
-            await Story(home, plex, narrator).tell()
+            await Story(home, plex, narrator, hass).tell()
     except Exception as err:
         tail = "\n".join(hass.log.splitlines()[-LOG_LINES:])
         print(f"\nThe end of Home Assistant's log:\n\n{tail}\n", file=sys.stderr)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiohttp import ClientResponse, ClientSession, ClientWebSocketResponse
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientWebSocketResponse
 
 from .hass_process import DOMAIN
 from .waiting import eventually
@@ -93,7 +93,10 @@ class HassClient:
 
     async def version(self) -> str | None:
         """Return the version of a Home Assistant that has started, else None."""
-        config = await self.rest("GET", "config")
+        try:
+            config = await self.rest("GET", "config")
+        except ClientError, HassError:
+            return None
         return config["version"] if config["state"] == "RUNNING" else None
 
     async def states(self) -> dict[str, Data]:

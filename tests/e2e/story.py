@@ -1,10 +1,12 @@
 """What the demonstration shows, and what the end-to-end tests check with it."""
 
+import asyncio
+import time
 from typing import Any
 
 from .emulator_process import EmulatorClient
 from .hass_client import Data, HassClient, HassError
-from .hass_process import BUTTON, DOMAIN, TEXT
+from .hass_process import BUTTON, DOMAIN, TEXT, HassProcess
 from .narrator import Narrator
 from .sign_in import Flow
 from .waiting import eventually
@@ -13,6 +15,8 @@ USERNAME = "ada"
 SERVER = "Attic"
 NEW_SERVER = "Garage"
 PROVIDER = "provider://tv.plex.provider.podcasts"
+CONNECTIVITY = "binary_sensor.attic_connectivity"
+PLEX_PASS = "binary_sensor.ada_plex_pass"
 AUTOMATION = "show_where_the_attic_is"
 
 
@@ -20,12 +24,17 @@ class Story:
     """Ada adds her account, uses it, and signs in again after it was revoked."""
 
     def __init__(
-        self, home: HassClient, plex: EmulatorClient, narrator: Narrator
+        self,
+        home: HassClient,
+        plex: EmulatorClient,
+        narrator: Narrator,
+        hass: HassProcess,
     ) -> None:
         """Let it happen in this home and this world of Plex."""
         self._home = home
         self._plex = plex
         self._tell = narrator
+        self._hass = hass
         self._entry_id = ""
 
     async def tell(self) -> None:
@@ -39,6 +48,7 @@ class Story:
         await self._show_entities()
         await self._restart_server()
         await self._add_server()
+        await self._restart_without_plex_tv()
         await self._revoke()
         await self._sign_in_again()
 
@@ -191,8 +201,8 @@ class Story:
         states = {row["entity"]: row["state"] for row in rows}
         self._tell.expect(
             f"{USERNAME} has a Plex Pass, and {SERVER} is connected",
-            is_so=states["binary_sensor.ada_plex_pass"] == "on"
-            and states["binary_sensor.attic_connectivity"] == "on",
+            is_so=states[PLEX_PASS] == "on"
+            and states[CONNECTIVITY] == "on",
         )
 
     async def _restart_server(self) -> None:
@@ -243,6 +253,38 @@ class Story:
         tell.expect(
             f"its transient token is {token['token']}",
             is_so=token["server"]["name"] == NEW_SERVER,
+        )
+
+    async def _restart_without_plex_tv(self) -> None:
+        """Start Home Assistant while plex.tv is down."""
+        tell = self._tell
+        tell.step("plex.tv is down, and Home Assistant restarts")
+        await self._plex("stop_plex_tv")
+        started = time.monotonic()
+        await asyncio.to_thread(self._hass.restart)
+        await self._hass.until(self._home.version)
+        tell.say(f"it runs again after {time.monotonic() - started:.0f} seconds")
+
+        async def connected() -> bool:
+            return await self._home.state(CONNECTIVITY) == "on"
+
+        await eventually(connected, f"{SERVER} is connected")
+        tell.expect(
+            f"{SERVER} is connected; of the account nothing new is known",
+            is_so=await self._home.state(PLEX_PASS) == "unavailable",
+        )
+        answer = await self._action(
+            "get_source_connection_information", source=await self._source(SERVER)
+        )
+        tell.expect(
+            f"an action answers: {answer['name']} is at {answer['preferred_uri']}",
+            is_so=answer["preferred_uri"],
+        )
+        await self._plex("start_plex_tv")
+        await self._action("get_user_details", refresh=True)
+        tell.expect(
+            "plex.tv is back, and so is what it tells",
+            is_so=await self._home.state(PLEX_PASS) == "on",
         )
 
     async def _revoke(self) -> None:

@@ -21,9 +21,11 @@ TOKEN = re.compile(r"\b(?:[a-z]+-token|pin-code|transient)-[0-9a-z]{8}[0-9a-z-]*
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
-async def test_story(home: HassClient, plex_world: EmulatorClient) -> None:
+async def test_story(
+    home: HassClient, plex_world: EmulatorClient, hass_process: HassProcess
+) -> None:
     """All that the demonstration shows is so."""
-    await Story(home, plex_world, Narrator(silent=True)).tell()
+    await Story(home, plex_world, Narrator(silent=True), hass_process).tell()
 
 
 async def test_stored_after_password(

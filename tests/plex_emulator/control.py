@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 import json
 from typing import TYPE_CHECKING, Any
 
+from .faults import Vanish
 from .host import CONTROL
 from .problems import RefusedError
 from .recording import Received
@@ -31,7 +32,9 @@ class Control:
             "requests": self._requests,
             "restart_server": self._restart_server,
             "revoke_tokens": self._revoke_tokens,
+            "start_plex_tv": self._start_plex_tv,
             "start_server": self._start_server,
+            "stop_plex_tv": self._stop_plex_tv,
             "stop_server": self._stop_server,
         }
 
@@ -61,6 +64,12 @@ class Control:
 
     async def _restart_server(self, server: str) -> None:
         await self._plex.server(server).restart()
+
+    async def _start_plex_tv(self) -> None:
+        self._plex.faults.clear()
+
+    async def _stop_plex_tv(self) -> None:
+        self._plex.faults.add(Vanish(), host="plex.tv")
 
     async def _start_server(self, server: str) -> None:
         await self._plex.server(server).start()
