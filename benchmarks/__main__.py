@@ -21,6 +21,8 @@ PARTS = (
     "connections",
     "refresh",
     "quiet_day",
+    "failure",
+    "fleet",
     "weight",
 )
 

@@ -73,6 +73,9 @@ async def test_ping(
     """The token's life is extended once a day; a failure is tried again, no more."""
     rule = plex.faults.add(error(500), path="/api/v2/ping")
     await setup_integration(hass, config_entry)
+    # Not at the start, where many homes may do so at the same time.
+    assert not plex.requests.matching(path="/api/v2/ping")
+    await tick(ACCOUNT_POLL)
     assert state_of(hass, PLEX_PASS) == STATE_ON
     plex.faults.remove(rule)
     plex.requests.clear()

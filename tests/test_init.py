@@ -68,7 +68,6 @@ async def test_setup_requests(
     assert {request.path for request in to_plex_tv} == {
         "/api/v2/user",
         "/api/v2/resources",
-        "/api/v2/ping",
     }
     assert {request.token for request in to_plex_tv} == {account_token}
     assert [

@@ -343,6 +343,9 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             assert user.auth_token
             await self.store.async_set_successor(self.client.token, user.auth_token)
             self._async_use_token(user.auth_token)
+        if self.data is None or self.data.stored:
+            # Where many homes start at the same time it can wait for the next refresh.
+            return
         # A negative age is that of a ping from before the clock was set back.
         if self._pinged_at is None or not (
             timedelta() <= dt_util.utcnow() - self._pinged_at < PING_INTERVAL

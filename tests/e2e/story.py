@@ -201,8 +201,7 @@ class Story:
         states = {row["entity"]: row["state"] for row in rows}
         self._tell.expect(
             f"{USERNAME} has a Plex Pass, and {SERVER} is connected",
-            is_so=states[PLEX_PASS] == "on"
-            and states[CONNECTIVITY] == "on",
+            is_so=states[PLEX_PASS] == "on" and states[CONNECTIVITY] == "on",
         )
 
     async def _restart_server(self) -> None:
