@@ -2,21 +2,26 @@
 
 import asyncio
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 import random
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from yarl import URL
 
-from custom_components.plex_account import config_flow, identity
+from custom_components.plex_account import config_flow, identity, pins
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
     DOMAIN,
 )
+from custom_components.plex_account.http import async_register_callback
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntryState,
@@ -27,6 +32,7 @@ from homeassistant.const import CONF_CODE, CONF_PASSWORD, CONF_TOKEN, CONF_USERN
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
 
 from . import setup_integration, until
 from .const import CLIENT_IDENTIFIER, PASSWORD, VERIFICATION_CODE
@@ -50,12 +56,14 @@ from .plex_emulator.replies import html_answer
 SIGN_IN = "/api/v2/users/signin"
 PINS = "/api/v2/pins"
 
+type Frontend = Callable[..., Awaitable[dict[str, Any]]]
+
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look at link codes more often than plex.tv would like."""
-    monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
-    monkeypatch.setattr(config_flow, "LINK_POLL_MAX_INTERVAL", 0.02)
+    monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(pins, "POLL_MAX_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -73,7 +81,7 @@ async def start(
     )
     assert result["type"] is FlowResultType.MENU
     assert result["step_id"] == "user"
-    assert result["menu_options"] == ["password", "link"]
+    assert result["menu_options"] == ["browser", "link", "password"]
     return await choose(hass, result, way)
 
 
@@ -104,6 +112,11 @@ def credentials(plex: PlexEmulator, **changes: str) -> dict[str, Any]:
     } | changes
 
 
+def with_code(plex: PlexEmulator) -> dict[str, Any]:
+    """Return what somebody chooses who has no password."""
+    return {"use_link": True, "advanced": {CONF_SERVER_URL: plex.url}}
+
+
 def suggested(result: ConfigFlowResult) -> dict[str, Any]:
     """Return what the fields of a form are filled with."""
     values: dict[str, Any] = {}
@@ -122,7 +135,7 @@ def suggested(result: ConfigFlowResult) -> dict[str, Any]:
 async def go_on(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowResult:
     """Go on as the frontend does when the waiting for a link code is over."""
     flow = hass.config_entries.flow
-    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "link_done")
+    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "pin_done")
     return await flow.async_configure(result["flow_id"])
 
 
@@ -298,16 +311,15 @@ async def test_empty_fields(
         "https://plex.tv?to=elsewhere",
         "https://plex.tv#elsewhere",
         "https://[::1",
-        "",
     ],
 )
 async def test_unsafe_url(
     hass: HomeAssistant, plex: PlexEmulator, way: str, url: str
 ) -> None:
     """A password only goes where nobody can read it, and the section stays filled."""
-    result = await start(hass, way)
+    result = await start(hass, "password")
     advanced = {"advanced": {CONF_SERVER_URL: url}}
-    typed = credentials(plex) if way == "password" else {}
+    typed = credentials(plex) if way == "password" else with_code(plex)
     result = await configure(hass, result, typed | advanced)
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"advanced": "invalid_url"}
@@ -451,8 +463,8 @@ async def test_sign_out_fails(
 
 async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> None:
     """A code is shown until it is used; then the flow goes on by itself."""
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     assert result["type"] is FlowResultType.SHOW_PROGRESS
     assert result["step_id"] == "link_wait"
     assert result["progress_action"] == "link"
@@ -461,6 +473,7 @@ async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> No
     assert result["description_placeholders"] == {
         "code": pin.code,
         "url": "https://plex.tv/link",
+        "minutes": "15",
         "qr_code": f"![](data:image/png;base64,{qr_code_of(pin.code)})",
     }
     # Asking again, as the frontend does, changes nothing.
@@ -505,10 +518,10 @@ async def test_link_without_qr_code(
     fault: Fault,
 ) -> None:
     """The code will do if there is no picture of it."""
-    monkeypatch.setattr(config_flow, "QR_CODE_TIMEOUT", 0.1)
+    monkeypatch.setattr(pins, "QR_CODE_TIMEOUT", 0.1)
     plex.faults.add(fault, path="/api/v2/pins/qr/*")
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     assert result["step_id"] == "link_wait"
     assert result["description_placeholders"]
     assert result["description_placeholders"]["qr_code"] == ""
@@ -528,14 +541,17 @@ async def test_link_errors(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account, fault: Fault, key: str
 ) -> None:
     """If there is no code to be had, that is told."""
-    result = await start(hass, "link")
+    result = await start(hass, "password")
     rule = plex.faults.add(fault, path=f"{PINS}*")
-    advanced = {"advanced": {CONF_SERVER_URL: plex.url}}
+    advanced = with_code(plex)
     result = await configure(hass, result, advanced)
     assert result["step_id"] == "link"
     assert result["errors"] == {"base": key}
     plex.faults.remove(rule)
-    result = await configure(hass, result, advanced)
+    # The address may be the reason, so it is shown.
+    assert result["data_schema"]
+    assert result["data_schema"].schema["advanced"].options == {"collapsed": False}
+    result = await configure(hass, result, {})
     assert result["step_id"] == "link_wait"
     hass.config_entries.flow.async_abort(result["flow_id"])
 
@@ -554,8 +570,8 @@ async def test_link_survives(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account, fault: Fault, path: str
 ) -> None:
     """Trouble while waiting is waited out, also after the code was used."""
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     rule = plex.faults.add(fault, path=path)
     plex.claim_pin(plex.tv.pins[0].code, lin)
     await until(lambda: rule.hits > 0)
@@ -578,16 +594,16 @@ async def test_link_expires(
     if found:
         # Nothing but our own clock tells that it is over.
         monkeypatch.setattr(plex_tv, "SHORT_LIFETIME", 1.1)
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     plex.tv.expire_pins()
     result = await go_on(hass, result)
-    assert result["step_id"] == "link_expired"
-    assert not result["errors"]
+    assert result["type"] is FlowResultType.MENU
+    assert result["step_id"] == "pin_expired"
 
     rule = plex.faults.add(Vanish(), path=f"{PINS}*")
-    result = await configure(hass, result, {})
-    assert result["step_id"] == "link_expired"
+    result = await configure(hass, result, {"next_step_id": "link"})
+    assert result["step_id"] == "link"
     assert result["errors"] == {"base": "cannot_connect"}
     plex.faults.remove(rule)
 
@@ -604,12 +620,12 @@ async def test_link_rejected(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:
     """A token that is dead on arrival is no sign-in."""
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     plex.faults.add(error(401, code=1001), path="/api/v2/user")
     plex.claim_pin(plex.tv.pins[0].code, lin)
     result = await go_on(hass, result)
-    assert result["step_id"] == "link_expired"
+    assert result["step_id"] == "pin_expired"
 
 
 async def test_link_unknown_error(
@@ -619,29 +635,29 @@ async def test_link_unknown_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What nobody thought of is told, be it before or while a code is waited for."""
-    advanced = {"advanced": {CONF_SERVER_URL: plex.url}}
-    result = await start(hass, "link")
+    advanced = with_code(plex)
+    result = await start(hass, "password")
     rule = plex.faults.add(error(503), path=f"{PINS}*")
     with patch.object(random, "uniform", side_effect=LookupError):
         result = await configure(hass, result, advanced)
         assert result["step_id"] == "link"
         assert result["errors"] == {"base": "unknown"}
-        assert "Unexpected error while getting a link code" in caplog.text
+        assert "Unexpected error while getting a Plex PIN" in caplog.text
         plex.faults.remove(rule)
-        result = await configure(hass, result, advanced)
+        result = await configure(hass, result, {})
         plex.faults.add(error(503), path=f"{PINS}*")
         result = await go_on(hass, result)
-    assert result["step_id"] == "link_expired"
+    assert result["step_id"] == "link"
     assert result["errors"] == {"base": "unknown"}
-    assert "Unexpected error while waiting for a link code" in caplog.text
+    assert "Unexpected error while waiting for a Plex PIN" in caplog.text
 
 
 async def test_link_closed(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:
     """Closing the dialog stops the polling at once."""
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     await until(lambda: len(plex.requests.matching(path=f"{PINS}/*")) > 1)
     hass.config_entries.flow.async_abort(result["flow_id"])
     await asyncio.sleep(0)
@@ -654,8 +670,8 @@ async def test_link_closed_after_use(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:
     """A token that was fetched for a dialog that is closed then is given back."""
-    result = await start(hass, "link")
-    result = await configure(hass, result, {"advanced": {CONF_SERVER_URL: plex.url}})
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
     plex.faults.add(Delay(5), path="/api/v2/user")
     plex.claim_pin(plex.tv.pins[0].code, lin)
     await until(lambda: bool(plex.requests.matching(path="/api/v2/user")))
@@ -689,7 +705,7 @@ async def again(
         result = await config_entry.start_reconfigure_flow(hass)
         assert result["step_id"] == "reconfigure"
     assert result["type"] is FlowResultType.MENU
-    assert result["menu_options"] == ["password", "link"]
+    assert result["menu_options"] == ["browser", "link", "password"]
     assert result["description_placeholders"]
     assert result["description_placeholders"]["account"] == "ada"
     return result
@@ -708,7 +724,7 @@ async def test_again_with_password(
     old = config_entry.data[CONF_TOKEN]
 
     result = await choose(hass, again, "password")
-    assert suggested(result) == {CONF_SERVER_URL: plex.url}
+    assert suggested(result) == {CONF_USERNAME: "ada", CONF_SERVER_URL: plex.url}
     typed = {CONF_USERNAME: "ada@plex-user.example", CONF_PASSWORD: PASSWORD}
     result = await configure(hass, result, typed)
     assert result["step_id"] == "two_factor"
@@ -738,8 +754,8 @@ async def test_again_with_link(
     again: ConfigFlowResult,
 ) -> None:
     """The other way in works as well."""
-    result = await choose(hass, again, "link")
-    result = await configure(hass, result, {})
+    result = await configure(hass, again, {"next_step_id": "link"})
+    assert result["step_id"] == "link_wait"
     plex.claim_pin(plex.tv.pins[0].code, ada)
     result = await go_on(hass, result)
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -767,6 +783,7 @@ async def test_again_with_another_account(
     await hass.async_block_till_done(wait_background_tasks=True)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "wrong_account"
+    assert result["description_placeholders"] == {"account": "ada", "other": "grace"}
     assert not plex.tv.tokens_of(grace)
     assert config_entry.data == before
 
@@ -800,3 +817,132 @@ def registered(hass: HomeAssistant, entry: MockConfigEntry) -> set[str]:
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
     return {device.id for device in devices} | {entity.id for entity in entities}
+
+
+@pytest.fixture
+async def frontend(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator
+) -> Frontend:
+    """Return what does as the frontend does, which says where it is."""
+    await async_setup_component(hass, "config", {})
+    # A web server of the tests takes no more views once it runs.
+    async_register_callback(hass)
+    client = await hass_client()
+
+    async def post(path: str = "", **fields: Any) -> dict[str, Any]:
+        response = await client.post(
+            f"/api/config/config_entries/flow{path}",
+            json=fields,
+            headers={"HA-Frontend-Base": "https://home.example:8123"},
+        )
+        return dict(await response.json())
+
+    return post
+
+
+async def browse(frontend: Frontend, plex: PlexEmulator) -> dict[str, Any]:
+    """Choose to sign in in the browser, by what stands in for plex.tv."""
+    result = await frontend(handler=DOMAIN)
+    path = f"/{result['flow_id']}"
+    # The usual plex.tv is out of reach here.
+    result = await frontend(path, next_step_id="browser")
+    assert (result["step_id"], result["errors"]) == (
+        "browser",
+        {"base": "cannot_connect"},
+    )
+    return await frontend(path, advanced={CONF_SERVER_URL: plex.url})
+
+
+async def test_browser(
+    hass: HomeAssistant,
+    hass_client_no_auth: ClientSessionGenerator,
+    frontend: Frontend,
+    plex: PlexEmulator,
+    lin: Account,
+) -> None:
+    """Who comes back from plex.tv is signed in."""
+    result = await browse(frontend, plex)
+    assert result["type"] == "external"
+    page, _, fragment = result["url"].partition("#?")
+    assert page == f"{plex.url}/auth"
+    (pin,) = plex.tv.pins
+    assert len(pin.code) == 25
+    forward_url = (
+        "https://home.example:8123/auth/plex_account/callback"
+        f"?flow_id={result['flow_id']}"
+    )
+    assert dict(parse_qsl(fragment)) == {
+        "clientID": pin.client_identifier,
+        "code": pin.code,
+        "context[device][product]": "Plex Account for Home Assistant",
+        "forwardUrl": forward_url,
+    }
+    stranger = await hass_client_no_auth()
+    for flow_id in ("", "0123456789abcdef0123456789abcdef"):
+        answer = await stranger.get(f"/auth/plex_account/callback?flow_id={flow_id}")
+        assert answer.status == 200
+    assert not plex.tv.tokens_of(lin)
+
+    plex.claim_pin(pin.code, lin)
+    answer = await stranger.get(URL(forward_url).path_qs)
+    assert "close this window" in await answer.text()
+    end = await hass.config_entries.flow.async_configure(result["flow_id"])
+    assert end["type"] is FlowResultType.CREATE_ENTRY
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    assert entry.unique_id == lin.user.uuid
+
+
+async def test_browser_on_another_device(
+    hass: HomeAssistant, frontend: Frontend, plex: PlexEmulator, lin: Account
+) -> None:
+    """The dialog goes on though nobody comes back."""
+    result = await browse(frontend, plex)
+    plex.claim_pin(plex.tv.pins[0].code, lin)
+    flow = hass.config_entries.flow
+    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "pin_done")
+    end = await flow.async_configure(result["flow_id"])
+    assert end["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_browser_too_early(
+    hass: HomeAssistant,
+    frontend: Frontend,
+    plex: PlexEmulator,
+    lin: Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who comes back without having signed in is sent there again."""
+    monkeypatch.setattr(config_flow, "CALLBACK_PATIENCE", 0.05)
+    result = await browse(frontend, plex)
+    again = await hass.config_entries.flow.async_configure(result["flow_id"])
+    assert again["type"] is FlowResultType.EXTERNAL_STEP
+    assert again["url"] == result["url"]
+    # Closing the dialog leaves nobody waiting.
+    plex.claim_pin(plex.tv.pins[0].code, lin)
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+    asked = len(plex.requests)
+    await asyncio.sleep(0.1)
+    assert len(plex.requests) == asked
+
+
+async def test_browser_unknown(
+    hass: HomeAssistant, plex: PlexEmulator, again: ConfigFlowResult
+) -> None:
+    """Where nobody knows the way back there is a code instead."""
+    result = await configure(hass, again, {"next_step_id": "browser"})
+    assert result["step_id"] == "link_wait"
+    hass.config_entries.flow.async_abort(result["flow_id"])
+
+
+async def test_emptied_address(
+    hass: HomeAssistant, plex: PlexEmulator, again: ConfigFlowResult
+) -> None:
+    """An address that is emptied is the usual one, where the password then goes."""
+    plex.requests.clear()
+    result = await choose(hass, again, "password")
+    typed = {CONF_USERNAME: "ada", CONF_PASSWORD: PASSWORD}
+    result = await configure(hass, result, typed | {"advanced": {}})
+    assert result["errors"] == {"base": "cannot_connect"}
+    assert suggested(result)[CONF_SERVER_URL] == "https://plex.tv"
+    assert not plex.requests

@@ -298,7 +298,7 @@ async def test_remove_device(
     config_entry: MockConfigEntry,
     hass_ws_client: WebSocketGenerator,
 ) -> None:
-    """A user may only remove what the account does not have."""
+    """To remove a server's device is to leave the server out; the account's stays."""
     assert await async_setup_component(hass, "config", {})
     await setup_integration(hass, config_entry)
     registry = dr.async_get(hass)
@@ -308,9 +308,17 @@ async def test_remove_device(
     client = await hass_ws_client(hass)
     devices = dr.async_entries_for_config_entry(registry, config_entry.entry_id)
     assert len(devices) == 3
-    for device in devices:
-        response = await client.remove_device(device.id)
-        assert response["success"] is (device.id == gone.id)
+    of = {next(iter(device.identifiers))[1]: device.id for device in devices}
+    response = await client.remove_device(gone.id)
+    assert response["success"]
+    response = await client.remove_device(of[ada.user.uuid])
+    assert "delete the account's entry" in response["error"]["message"]
+    response = await client.remove_device(of[attic.machine_identifier])
+    assert response["success"]
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (device,) = dr.async_entries_for_config_entry(registry, config_entry.entry_id)
+    assert device.name == "ada"
+    assert config_entry.options["left_out_servers"] == [attic.machine_identifier]
 
 
 async def test_server_moves(

@@ -3,6 +3,7 @@
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.plex_account.const import TROUBLESHOOTING_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
@@ -15,10 +16,14 @@ def keys(hass: HomeAssistant) -> list[str | None]:
     """Return the translation keys of the issues there are."""
     issues = ir.async_get(hass).issues.values()
     for issue in issues:
+        assert issue.translation_placeholders
+        anchor = f"{issue.translation_key}".replace("_", "-")
+        assert issue.learn_more_url == f"{TROUBLESHOOTING_URL}#{anchor}"
         assert issue.translation_placeholders == {
             "name": "Attic",
             "markdown_account": "ada",
             "markdown_name": "Attic",
+            "version": issue.translation_placeholders["version"],
         }
     return [issue.translation_key for issue in issues]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
-import voluptuous as vol
 from yarl import URL
 
 from custom_components.plex_account import services
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
+from homeassistant.const import STATE_ON
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import (
     HomeAssistantError,
@@ -21,7 +21,7 @@ from homeassistant.exceptions import (
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 
-from . import Tick, setup_integration
+from . import Tick, setup_integration, state_of
 from .plex_emulator import (
     Account,
     Ending,
@@ -383,7 +383,7 @@ async def test_get_source_connection_information(
     )
     assert response == {
         "source": source,
-        "name": "Attic (ada)",
+        "name": "Attic",
         "client_identifier": attic.machine_identifier,
         "access_token": attic.transient_tokens[-1].text,
         "answered_by": {
@@ -400,6 +400,7 @@ async def test_get_source_connection_information(
             shown(relay, "127.0.0.1", local=False, relay=True),
         ],
         "preferred_uri": attic.url,
+        "external_uri": custom,
     }
     look_up, identity = plex.requests[before:]
     assert (look_up.path, look_up.token) == ("/security/resources", kept.text)
@@ -473,7 +474,6 @@ async def test_get_source_of_provider(
 @pytest.mark.parametrize(
     "source",
     [
-        "",
         "0123456789abcdef",
         "server://",
         "provider://",
@@ -549,10 +549,11 @@ async def test_entry_availability(
         with pytest.raises(ServiceValidationError) as raised:
             await call(hass, entry, action, **data)
         assert raised.value.translation_key == key
-    with pytest.raises(vol.Invalid):
+    with pytest.raises(ServiceValidationError) as raised:
         await hass.services.async_call(
             DOMAIN, action, data, blocking=True, return_response=True
         )
+    assert raised.value.translation_key == "no_account"
     assert len(plex.requests) == before
 
 
@@ -577,3 +578,97 @@ async def test_admin_only(
             context=Context(user_id=hass_read_only_user.id),
         )
     assert len(plex.requests) == before
+
+
+async def perform(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
+    """Perform an action without saying of which account."""
+    response = await hass.services.async_call(
+        DOMAIN, action, data, blocking=True, return_response=True
+    )
+    return dict(response or {})
+
+
+async def test_only_account(
+    hass: HomeAssistant, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """Where there is one account it need not be named; nor need the source's scheme."""
+    assert (await perform(hass, "get_user_details"))["username"] == "ada"
+    assert (await perform(hass, "get_transient_token"))["server"]["name"] == "Attic"
+    device_id = device_id_of(hass, loaded, attic.machine_identifier)
+    for wanted in ({"source": " attic "}, {"device_id": device_id}):
+        response = await perform(hass, GET_SOURCE, **wanted)
+        assert response["source"] == source_of(attic)
+    with pytest.raises(ServiceValidationError) as raised:
+        await perform(hass, GET_SOURCE)
+    assert raised.value.translation_key == "source_required"
+
+
+async def test_several_accounts(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    grace: Account,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+) -> None:
+    """With two accounts the device tells which, else it has to be said."""
+    barn = await plex.add_server("Barn", owner=grace)
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        title="grace",
+        unique_id=grace.user.uuid,
+        data={**loaded.data, "token": plex.tv.issue(grace, "another-home").text},
+    )
+    await setup_integration(hass, other)
+    with pytest.raises(ServiceValidationError) as raised:
+        await perform(hass, "get_user_details")
+    assert raised.value.translation_key == "account_required"
+    assert raised.value.translation_placeholders == {"accounts": "ada, grace"}
+
+    device_id = device_id_of(hass, other, barn.machine_identifier)
+    response = await perform(hass, "get_transient_token", device_id=device_id)
+    assert response["server"]["name"] == "Barn"
+    response = await perform(hass, GET_SOURCE, ask_device_id=device_id, source="barn")
+    assert response["answered_by"]["name"] == "Barn"
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, loaded, "get_transient_token", device_id=device_id)
+    assert raised.value.translation_key == "device_of_other_account"
+    assert raised.value.translation_placeholders == {
+        "device": "Barn",
+        "account": "ada",
+        "other": "grace",
+    }
+
+
+async def test_two_servers_of_one_name(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A name that two servers have is no answer; both are listed."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    cellar.name = "attic"
+    await setup_integration(hass, config_entry)
+    with pytest.raises(ServiceValidationError) as raised:
+        await perform(hass, GET_SOURCE, source="Attic")
+    assert raised.value.translation_key == "ambiguous_source"
+    assert raised.value.translation_placeholders == {
+        "name": "Attic",
+        "sources": f"{source_of(attic)}, {source_of(cellar)}",
+    }
+
+
+async def test_signed_out(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+) -> None:
+    """What fails because of the sign-in says so, and the server counts as reached."""
+    plex.sign_out_everywhere(ada)
+    attic.revoke(ada)
+    with pytest.raises(HomeAssistantError, match="Sign in again"):
+        await perform(hass, "get_transient_token")
+    assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON

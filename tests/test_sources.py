@@ -264,6 +264,7 @@ async def test_servers_down(
             }
         ],
         "preferred_uri": library.url,
+        "external_uri": None,
     }
     identity, token = plex.requests.matching(host="Library")
     assert (identity.host, identity.path, identity.token) == (

@@ -7,13 +7,14 @@ from pytest_homeassistant_custom_component.common import (
     get_system_health_info,
 )
 
-from custom_components.plex_account.const import DOMAIN
+from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
 from . import setup_integration
 from .plex_emulator import Account, MediaServer, PlexEmulator
+from .test_repository import MANIFEST
 
 
 async def test_system_health(
@@ -31,15 +32,19 @@ async def test_system_health(
     await hass.async_block_till_done()
 
     info = await get_system_health_info(hass, DOMAIN)
-    # No name server answers in the tests.
-    assert await info.pop("can_reach_plex") == {
-        "type": "failed",
-        "error": "unreachable",
-    }
+    # Asked where the account is.
+    assert await info.pop("can_reach_plex") == "ok"
+    assert info.pop("version") == MANIFEST["version"]
     assert dt_util.utcnow() - info.pop("last_refresh") < timedelta(minutes=1)
     assert info == {"servers": 2, "reachable_servers": 1}
 
     await hass.config_entries.async_unload(config_entry.entry_id)
     info = await get_system_health_info(hass, DOMAIN)
-    await info.pop("can_reach_plex")
+    # No name server answers in the tests.
+    assert await info.pop("can_reach_plex") == {
+        "type": "failed",
+        "error": "unreachable",
+        "more_info": TROUBLESHOOTING_URL,
+    }
+    assert info.pop("version") == MANIFEST["version"]
     assert info == {"servers": 0, "reachable_servers": 0, "last_refresh": None}

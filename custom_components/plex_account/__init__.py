@@ -2,12 +2,15 @@
 
 from homeassistant.const import CONF_TOKEN, Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
+from .errors import translation
 from .identity import async_sign_out, plex_tv_client
+from .options_flow import without_server
 from .services import async_setup_services
 from .store import PlexStore
 
@@ -59,8 +62,15 @@ async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> Non
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: PlexConfigEntry, device: dr.AnyDeviceEntry
 ) -> bool:
-    """Allow to remove the device of a server that the account no longer has."""
-    known = {(DOMAIN, entry.unique_id)} | {
-        (DOMAIN, key) for key in entry.runtime_data.servers
-    }
-    return known.isdisjoint(device.identifiers)
+    """Leave a server out whose device is removed; that of the account has to stay."""
+    account = entry.runtime_data
+    if account.device_identifier in device.identifiers:
+        raise HomeAssistantError(**translation("account_device", account=entry.title))
+    for key in account.servers:
+        if (DOMAIN, key) in device.identifiers:
+            # As in the options, where it can be found again.
+            hass.config_entries.async_update_entry(
+                entry, options=without_server(entry.options, key)
+            )
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+    return True

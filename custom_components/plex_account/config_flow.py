@@ -1,7 +1,6 @@
 """Config flow of the Plex Account integration."""
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any, override
@@ -11,6 +10,7 @@ from uuid import uuid4
 from probatio import Secret
 import voluptuous as vol
 
+from homeassistant.components.http import current_request
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
     SOURCE_RECONFIGURE,
@@ -20,7 +20,9 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_CODE, CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import UnknownFlow, section
+from homeassistant.helpers.config_entry_oauth2_flow import HEADER_FRONTEND_BASE
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -28,11 +30,9 @@ from homeassistant.helpers.selector import (
 
 from .api import (
     PLEX_TV_URL,
-    Pin,
     PlexAuthenticationError,
     PlexError,
     PlexInvalidTwoFactorCodeError,
-    PlexNotFoundError,
     PlexRateLimitError,
     PlexThrottledError,
     PlexTimeoutError,
@@ -42,20 +42,21 @@ from .api import (
     parse_url,
 )
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER
+from .coordinator import PlexConfigEntry
+from .http import async_register_callback, callback_url
 from .identity import async_sign_out, plex_tv_client
 from .markdown import escape_markdown
+from .options_flow import PlexAccountOptionsFlow
+from .pins import PinSignIn
 
+CONF_USE_LINK = "use_link"
 SECTION_ADVANCED = "advanced"
 
-SIGN_IN_STEPS = ["password", "link"]
+SIGN_IN_STEPS = ["browser", "link", "password"]
 
 LINK_URL = "https://plex.tv/link"
-# Seconds that the picture of a code may hold up the code itself.
-QR_CODE_TIMEOUT = 3
-# Seconds between two looks at whether a link code was used.
-LINK_POLL_INTERVAL = 2
-LINK_POLL_BACKOFF = 1.5
-LINK_POLL_MAX_INTERVAL = 10
+# Seconds that who comes back from plex.tv waits for it to know.
+CALLBACK_PATIENCE = 5
 
 ADVANCED_SCHEMA = vol.Schema(
     {
@@ -64,16 +65,18 @@ ADVANCED_SCHEMA = vol.Schema(
         )
     }
 )
+# Nothing is required: a user may go on with a code instead.
 PASSWORD_SCHEMA = vol.Schema(
     {
-        vol.Required(CONF_USERNAME): TextSelector(
+        vol.Optional(CONF_USERNAME): TextSelector(
             TextSelectorConfig(autocomplete="username")
         ),
-        vol.Required(Secret(CONF_PASSWORD)): TextSelector(
+        vol.Optional(Secret(CONF_PASSWORD)): TextSelector(
             TextSelectorConfig(
                 type=TextSelectorType.PASSWORD, autocomplete="current-password"
             )
         ),
+        vol.Optional(CONF_USE_LINK, default=False): BooleanSelector(),
     }
 )
 TWO_FACTOR_SCHEMA = vol.Schema(
@@ -97,12 +100,19 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._client_identifier = str(uuid4())
         self._server_url = PLEX_TV_URL
         self._credentials: dict[str, str] = {}
-        self._pin: Pin | None = None
+        self._pin: PinSignIn | None = None
         self._qr_code = ""
-        self._link_task: asyncio.Task[User | None] | None = None
+        self._auth_url = ""
         # A client with a token that no entry owns yet.
         self._signed_in: PlexTvClient | None = None
         self._removed = False
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: PlexConfigEntry) -> PlexAccountOptionsFlow:
+        """Return what lets a user choose the servers."""
+        return PlexAccountOptionsFlow()
 
     @override
     async def async_step_user(
@@ -115,7 +125,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self, entry_data: Mapping[str, Any]
     ) -> ConfigFlowResult:
         """Sign in again after plex.tv has rejected the token."""
-        self._use_entry_data(entry_data)
+        self._use_entry(self._get_reauth_entry())
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(
@@ -135,7 +145,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Offer to sign in again, or at another address of plex.tv."""
         entry = self._get_reconfigure_entry()
-        self._use_entry_data(entry.data)
+        self._use_entry(entry)
         return self.async_show_menu(
             step_id="reconfigure",
             menu_options=SIGN_IN_STEPS,
@@ -148,10 +158,12 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for user name and password."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            if user_input[CONF_USE_LINK]:
+                return await self.async_step_link(user_input)
             errors = self._check_server_url(user_input)
             self._credentials = {
-                CONF_USERNAME: user_input[CONF_USERNAME].strip(),
-                CONF_PASSWORD: user_input[CONF_PASSWORD],
+                CONF_USERNAME: user_input.get(CONF_USERNAME, "").strip(),
+                CONF_PASSWORD: user_input.get(CONF_PASSWORD, ""),
             }
             errors |= {
                 key: "required" for key, value in self._credentials.items() if not value
@@ -178,86 +190,118 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="two_factor", data_schema=TWO_FACTOR_SCHEMA, errors=errors
         )
 
+    async def async_step_browser(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Send the user to plex.tv, or say why that does not work."""
+        request = current_request.get()
+        base = request.headers.get(HEADER_FRONTEND_BASE) if request else None
+        if base is None:
+            # Nobody knows where to come back to.
+            return await self.async_step_link(user_input)
+        errors = self._check_server_url(user_input)
+        if not errors and (pin := await self._async_get_pin(errors, strong=True)):
+            async_register_callback(self.hass)
+            self._auth_url = pin.client.auth_url(
+                pin.pin, callback_url(base, self.flow_id)
+            )
+            pin.task.add_done_callback(self._async_pin_done)
+            return self._show_browser()
+        return self._show_address_form("browser", errors)
+
+    async def async_step_browser_wait(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Go on as soon as plex.tv says that the user has signed in there."""
+        assert self._pin
+        self._pin.async_look_now()
+        await asyncio.wait({self._pin.task}, timeout=CALLBACK_PATIENCE)
+        if self._pin.task.done():
+            return self.async_external_step_done(next_step_id="pin_done")
+        return self._show_browser()
+
     async def async_step_link(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Explain the sign-in with a code, and get one."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            errors = self._check_server_url(user_input)
-            if not errors and (result := await self._async_start_link(errors)):
-                return result
-        return self.async_show_form(
-            step_id="link",
-            data_schema=self._with_advanced(vol.Schema({}), errors),
-            errors=errors,
-        )
-
-    async def async_step_link_expired(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Offer a new code after one was not used in time."""
-        errors: dict[str, str] = {}
-        if user_input is not None and (result := await self._async_start_link(errors)):
-            return result
-        return self.async_show_form(step_id="link_expired", errors=errors)
+        """Get a code, or say why there is none."""
+        errors = self._check_server_url(user_input)
+        if not errors and (pin := await self._async_get_pin(errors)):
+            self._qr_code = await pin.async_get_qr_code()
+            return await self.async_step_link_wait()
+        return self._show_address_form("link", errors)
 
     async def async_step_link_wait(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Show the code until it is used."""
         assert self._pin
-        assert self._link_task
-        if self._link_task.done():
-            return self.async_show_progress_done(next_step_id="link_done")
+        if self._pin.task.done():
+            return self.async_show_progress_done(next_step_id="pin_done")
         return self.async_show_progress(
             step_id="link_wait",
             progress_action="link",
             description_placeholders={
-                "code": escape_markdown(self._pin.code),
+                "code": escape_markdown(self._pin.pin.code),
                 "url": LINK_URL,
+                "minutes": str(round(self._pin.pin.expires_in / 60)),
                 "qr_code": self._qr_code,
             },
-            progress_task=self._link_task,
+            progress_task=self._pin.task,
         )
 
-    async def async_step_link_done(
+    async def async_step_pin_done(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Finish once the code was used, or has expired."""
-        assert self._link_task
+        """Finish once the PIN was claimed, or has expired."""
+        assert self._pin
         try:
-            user = self._link_task.result()
+            user = self._pin.task.result()
         except Exception:
-            LOGGER.exception("Unexpected error while waiting for a link code")
-            return self.async_show_form(
-                step_id="link_expired", errors={"base": "unknown"}
-            )
-        if user:
-            return await self._async_finish(user)
-        return await self.async_step_link_expired()
+            LOGGER.exception("Unexpected error while waiting for a Plex PIN")
+            return self._show_address_form("link", {"base": "unknown"})
+        if user is None:
+            return await self.async_step_pin_expired()
+        self._signed_in = self._pin.client
+        return await self._async_finish(user)
+
+    async def async_step_pin_expired(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Offer all ways again after the time was up."""
+        return self.async_show_menu(step_id="pin_expired", menu_options=SIGN_IN_STEPS)
 
     @callback
     @override
     def async_remove(self) -> None:
         """Sign out if the flow ends with a token that no entry owns."""
         self._removed = True
-        if self._signed_in:
+        client = self._signed_in
+        if self._pin:
+            self._pin.task.cancel()
+            client = client or self._pin.client
+        if client and client.token:
             self.hass.async_create_background_task(
-                async_sign_out(self._signed_in), "Plex sign-out"
+                async_sign_out(client), "Plex sign-out"
             )
 
-    def _use_entry_data(self, entry_data: Mapping[str, Any]) -> None:
-        """Remain the same device for plex.tv, and propose the same address of it."""
-        self._client_identifier = entry_data[CONF_CLIENT_IDENTIFIER]
-        self._server_url = entry_data[CONF_SERVER_URL]
+    @callback
+    def _use_entry(self, entry: PlexConfigEntry) -> None:
+        """Remain the same device for plex.tv, and propose what is known."""
+        self._client_identifier = entry.data[CONF_CLIENT_IDENTIFIER]
+        self._server_url = entry.data[CONF_SERVER_URL]
+        # There is none if the account could not be loaded.
+        if account := getattr(entry, "runtime_data", None):
+            self._credentials = {CONF_USERNAME: account.data.user.username or ""}
 
     def _with_advanced(
         self, schema: vol.Schema, errors: dict[str, str], **typed: str
     ) -> vol.Schema:
         """Return a schema with what was typed, and a section for the address."""
-        # An error in a section is only shown at the section itself.
-        collapsed = SECTION_ADVANCED not in errors
+        # An error in a section is only shown at the section itself, and any other may
+        # be the fault of an address that is not the usual one.
+        collapsed = not errors or (
+            self._server_url == PLEX_TV_URL and SECTION_ADVANCED not in errors
+        )
         return self.add_suggested_values_to_schema(
             schema.extend(
                 {
@@ -279,11 +323,25 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
         )
 
-    def _check_server_url(self, user_input: dict[str, Any]) -> dict[str, str]:
+    def _show_address_form(
+        self, step_id: str, errors: dict[str, str]
+    ) -> ConfigFlowResult:
+        """Show what went wrong with a PIN, and the address that may be the reason."""
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self._with_advanced(vol.Schema({}), errors),
+            errors=errors,
+        )
+
+    def _show_browser(self) -> ConfigFlowResult:
+        """Send the user to plex.tv."""
+        return self.async_external_step(step_id="browser_wait", url=self._auth_url)
+
+    def _check_server_url(self, user_input: dict[str, Any] | None) -> dict[str, str]:
         """Take over the address of plex.tv, return the error if it can't be used."""
-        typed = user_input.get(SECTION_ADVANCED, {}).get(CONF_SERVER_URL)
-        if typed is not None:
-            self._server_url = typed.strip()
+        if user_input and (typed := user_input.get(SECTION_ADVANCED)) is not None:
+            # Emptied, it is the usual one.
+            self._server_url = typed.get(CONF_SERVER_URL, "").strip() or PLEX_TV_URL
         if not _is_safe_url(self._server_url):
             return {SECTION_ADVANCED: "invalid_url"}
         self._server_url = self._server_url.rstrip("/")
@@ -320,46 +378,36 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             return await self._async_finish(user)
         return None
 
-    async def _async_start_link(
-        self, errors: dict[str, str]
-    ) -> ConfigFlowResult | None:
-        """Get a code and wait for its use, or record an error and return None."""
+    async def _async_get_pin(
+        self, errors: dict[str, str], *, strong: bool = False
+    ) -> PinSignIn | None:
+        """Get a PIN and wait for its use, or record an error and return None."""
         client = self._client()
         try:
-            self._pin = await client.create_pin()
+            pin = await client.create_pin(strong=strong)
         except PlexError as err:
             errors["base"] = _error_key(err)
             return None
         except Exception:
-            LOGGER.exception("Unexpected error while getting a link code")
+            LOGGER.exception("Unexpected error while getting a Plex PIN")
             errors["base"] = "unknown"
             return None
-        self._qr_code = await _async_get_qr_code(client, self._pin)
-        self._link_task = self.hass.async_create_background_task(
-            self._async_wait_for_link(client, self._pin), "Plex link code"
-        )
-        return await self.async_step_link_wait()
+        if self._pin:
+            self._pin.task.cancel()
+        self._pin = PinSignIn(self.hass, client, pin)
+        return self._pin
 
-    async def _async_wait_for_link(self, client: PlexTvClient, pin: Pin) -> User | None:
-        """Return the user who uses a code, None when the code has expired."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + pin.expires_in
-        interval: float = LINK_POLL_INTERVAL
-        while (left := deadline - loop.time()) > 0:
-            await asyncio.sleep(min(interval, left))
-            interval = min(interval * LINK_POLL_BACKOFF, LINK_POLL_MAX_INTERVAL)
-            try:
-                if client.token is None:
-                    client.token = (await client.get_pin(pin.id)).auth_token
-                if client.token is not None:
-                    self._signed_in = client
-                    return await client.get_user()
-            except PlexNotFoundError, PlexAuthenticationError:
-                return None
-            except PlexError as err:
-                # The code outlives what ails plex.tv or the way to it.
-                interval = max(interval, err.retry_after or 0)
-        return None
+    @callback
+    def _async_pin_done(self, task: asyncio.Task[User | None]) -> None:
+        """Go on where nobody comes back from plex.tv, as from another device."""
+        if not task.cancelled() and not self._removed:
+            self.hass.async_create_task(self._async_go_on(), "Plex sign-in")
+
+    async def _async_go_on(self) -> None:
+        """Go on unless the user has come back at the same moment."""
+        step = self.cur_step
+        if not self._removed and step and step.get("step_id") == "browser_wait":
+            await self.hass.config_entries.flow.async_configure(self.flow_id)
 
     async def _async_finish(self, user: User) -> ConfigFlowResult:
         """Create the entry, or update the one that this flow is about."""
@@ -369,40 +417,30 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             await async_sign_out(self._signed_in)
             raise UnknownFlow
         await self.async_set_unique_id(user.uuid)
+        title = user.title or user.username or user.uuid
         data = {
             CONF_TOKEN: self._signed_in.token,
             CONF_CLIENT_IDENTIFIER: self._client_identifier,
             CONF_SERVER_URL: self._server_url,
         }
         if self.source in {SOURCE_REAUTH, SOURCE_RECONFIGURE}:
-            self._abort_if_unique_id_mismatch(reason="wrong_account")
             entry = (
                 self._get_reauth_entry()
                 if self.source == SOURCE_REAUTH
                 else self._get_reconfigure_entry()
             )
-            self._signed_in = None
+            self._abort_if_unique_id_mismatch(
+                reason="wrong_account",
+                description_placeholders={
+                    "account": escape_markdown(entry.title),
+                    "other": escape_markdown(title),
+                },
+            )
+            self._pin = self._signed_in = None
             return self.async_update_reload_and_abort(entry, data=data)
         self._abort_if_unique_id_configured()
-        self._signed_in = None
-        return self.async_create_entry(
-            title=user.title or user.username or user.uuid, data=data
-        )
-
-
-async def _async_get_qr_code(client: PlexTvClient, pin: Pin) -> str:
-    """Return the QR code of a PIN in Markdown, empty if there is none to be had.
-
-    It is fetched here, so that the browser needs no way to plex.tv.
-    """
-    try:
-        async with asyncio.timeout(QR_CODE_TIMEOUT):
-            picture = await client.get_picture(pin.qr or "")
-    except (PlexError, TimeoutError) as err:
-        LOGGER.debug("No QR code for the link code: %r", err)
-        return ""
-    content = b64encode(picture.content).decode()
-    return f"![](data:{picture.content_type};base64,{content})"
+        self._pin = self._signed_in = None
+        return self.async_create_entry(title=title, data=data)
 
 
 def _is_safe_url(text: str) -> bool:

@@ -39,7 +39,15 @@ from .api import (
     is_encrypted,
 )
 from .connection import PlexServerData, ServerConnector
-from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER, PLEX_TV
+from .const import (
+    CONF_ADDED_SERVERS,
+    CONF_CLIENT_IDENTIFIER,
+    CONF_LEFT_OUT_SERVERS,
+    CONF_SERVER_URL,
+    DOMAIN,
+    LOGGER,
+    PLEX_TV,
+)
 from .errors import error_translation, server_error_translation, translation
 from .identity import client_identity, plex_tv_client
 from .issues import async_delete_issues, async_update_issues
@@ -237,6 +245,13 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         )
         await self._async_update_servers(self.data)
 
+    @property
+    def is_signed_out(self) -> bool:
+        """Return if plex.tv does not accept the sign-in any more."""
+        return isinstance(self.last_exception, ConfigEntryAuthFailed) and not (
+            self.last_update_success
+        )
+
     async def async_refresh_for_server(self) -> None:
         """Ask plex.tv about a server in trouble, unless it wants to be left alone."""
         if self.hass.loop.time() >= self._paused_until:
@@ -365,12 +380,19 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
 
     async def _async_update_servers(self, data: PlexAccountData) -> None:
         """Follow the servers that the account has now, and no others."""
-        owned = {key: server for key, server in data.servers.items() if server.owned}
-        for key in self.servers.keys() - owned.keys():
+        options = self.config_entry.options
+        left_out = options.get(CONF_LEFT_OUT_SERVERS, ())
+        added = options.get(CONF_ADDED_SERVERS, ())
+        followed = {
+            key: server
+            for key, server in data.servers.items()
+            if (key not in left_out if server.owned else key in added)
+        }
+        for key in self.servers.keys() - followed.keys():
             await self.servers.pop(key).async_shutdown()
         new: list[PlexServerCoordinator] = []
         due: list[PlexServerCoordinator] = []
-        for key, resource in owned.items():
+        for key, resource in followed.items():
             if server := self.servers.get(key):
                 if server.async_set_resource(resource):
                     due.append(server)
@@ -403,6 +425,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             identifiers={self.device_identifier},
             entry_type=dr.DeviceEntryType.SERVICE,
             manufacturer="Plex",
+            model="Plex account",
             name=self.config_entry.title,
             configuration_url="https://app.plex.tv/desktop/#!/settings/account",
         )
@@ -453,8 +476,17 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if self.data.connection:
             url = f"{self.data.connection.uri}/web"
         # There mostly is nothing new, which takes the registry much longer to find out.
-        if device and (resource.product, resource.name, version, url, account.id) == (
+        platform = resource.platform
+        if device and (
+            resource.product,
+            platform,
+            resource.name,
+            version,
+            url,
+            account.id,
+        ) == (
             device.model,
+            device.model_id,
             device.name,
             device.sw_version,
             device.configuration_url,
@@ -466,6 +498,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             identifiers={self.device_identifier},
             manufacturer="Plex",
             model=resource.product,
+            model_id=platform,
             name=resource.name,
             sw_version=version,
             configuration_url=url,
@@ -650,12 +683,21 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                 self.account.store.async_drop_token(self.data.resource)
                 if was_good:
                     # The token that plex.tv gave for this server may have changed.
-                    self._async_ask_plex_tv()
+                    await self._async_wait_for_plex_tv()
+                if self.account.is_signed_out:
+                    signed_out = translation("auth_failed", name=PLEX_TV)
+                    raise UpdateFailed(**signed_out) from err
             raise UpdateFailed(
                 **server_error_translation(err, self.data.resource.name),
                 retry_after=min(err.retry_after or 0, MAX_POLL_PAUSE) or None,
             ) from err
         return self.data
+
+    async def _async_wait_for_plex_tv(self) -> None:
+        """Ask plex.tv about the server, and wait for it a little."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PLEX_TV_PATIENCE):
+                await self.account.async_refresh_for_server()
 
     @callback
     def _async_ask_plex_tv(self) -> None:
@@ -719,9 +761,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if asked.reachable and not (found.reachable and found.certificate_is_good):
             # The server may have another address, or its certificate another name. What
             # plex.tv tells later leads to a refresh of its own.
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PLEX_TV_PATIENCE):
-                    await self.account.async_refresh_for_server()
+            await self._async_wait_for_plex_tv()
             if self.data.resource.connections != asked.resource.connections:
                 found = await self._connector.find(self.data)
         self._async_learn(found)

@@ -12,10 +12,9 @@ from homeassistant.helpers import issue_registry as ir
 
 from .api import is_encrypted
 from .connection import PlexServerData
-from .const import DOMAIN
+from .const import DOMAIN, TROUBLESHOOTING_URL
 from .markdown import escape_markdown
 
-LEARN_MORE_URL: Final = "https://github.com/plex-account/plex_account#troubleshooting"
 ENCRYPTION_LOST: Final = "encryption_lost"
 # The first version that can look sources up.
 MIN_VERSION: Final = AwesomeVersion("1.15.4")
@@ -92,13 +91,14 @@ def async_update_issues(
                 },
                 # Only this one can be decided here; repairs.py does what is chosen.
                 is_fixable=key == ENCRYPTION_LOST,
-                learn_more_url=LEARN_MORE_URL,
+                learn_more_url=f"{TROUBLESHOOTING_URL}#{key.replace('_', '-')}",
                 severity=ir.IssueSeverity.WARNING,
                 translation_key=key,
                 translation_placeholders={
                     "name": name,
                     "markdown_account": escape_markdown(entry.title),
                     "markdown_name": escape_markdown(name),
+                    "version": escape_markdown(data.version or ""),
                 },
             )
         else:

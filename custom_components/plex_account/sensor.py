@@ -68,6 +68,20 @@ ACCOUNT_SENSORS = (
 )
 SERVER_SENSORS = (
     PlexServerSensorDescription(
+        key="version",
+        translation_key="version",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda data: data.version,
+    ),
+    PlexServerSensorDescription(
+        key="platform",
+        translation_key="platform",
+        entity_category=EntityCategory.DIAGNOSTIC,
+        entity_registry_enabled_default=False,
+        value_fn=lambda data: data.resource.platform,
+    ),
+    PlexServerSensorDescription(
         key="connection",
         translation_key="connection",
         device_class=SensorDeviceClass.ENUM,

@@ -35,6 +35,7 @@ SERVICE_GET_TRANSIENT_TOKEN = "get_transient_token"
 SERVICE_GET_SOURCE_CONNECTION_INFORMATION = "get_source_connection_information"
 SERVICE_GET_SOURCES = "get_sources"
 
+ATTR_ASK_DEVICE_ID = "ask_device_id"
 ATTR_PROBE = "probe"
 ATTR_REFRESH = "refresh"
 ATTR_SOURCE = "source"
@@ -44,27 +45,28 @@ ACTION_TIMEOUT = 14.5
 
 SERVICE_GET_USER_DETAILS_SCHEMA = vol.Schema(
     {
-        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
         vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
     }
 )
 SERVICE_GET_TRANSIENT_TOKEN_SCHEMA = vol.Schema(
     {
-        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
         vol.Optional(ATTR_DEVICE_ID): cv.string,
         vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
     }
 )
 SERVICE_GET_SOURCE_CONNECTION_INFORMATION_SCHEMA = vol.Schema(
     {
-        vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string,
-        vol.Required(ATTR_SOURCE): cv.string,
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_SOURCE): cv.string,
         vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_ASK_DEVICE_ID): cv.string,
         vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
         vol.Optional(ATTR_PROBE, default=True): cv.boolean,
     }
 )
-SERVICE_GET_SOURCES_SCHEMA = vol.Schema({vol.Required(ATTR_CONFIG_ENTRY_ID): cv.string})
+SERVICE_GET_SOURCES_SCHEMA = vol.Schema({vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string})
 
 type Handler = Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]
 
@@ -87,27 +89,55 @@ def _in_time(handler: Handler) -> Handler:
 
 
 def _account(call: ServiceCall) -> PlexAccountCoordinator:
-    """Return the account that an action is about."""
-    entry: PlexConfigEntry = async_get_config_entry(
-        call.hass, DOMAIN, call.data[ATTR_CONFIG_ENTRY_ID]
+    """Return the account that an action is about: the one named, or the only one."""
+    if entry_id := call.data.get(ATTR_CONFIG_ENTRY_ID):
+        named: PlexConfigEntry = async_get_config_entry(call.hass, DOMAIN, entry_id)
+        return named.runtime_data
+    entries: list[PlexConfigEntry] = call.hass.config_entries.async_loaded_entries(
+        DOMAIN
     )
-    return entry.runtime_data
+    for field in (ATTR_ASK_DEVICE_ID, ATTR_DEVICE_ID):
+        device = dr.async_get(call.hass).async_get(call.data.get(field, ""))
+        for entry in entries:
+            if device and device.config_entry_id == entry.entry_id:
+                return entry.runtime_data
+    match entries:
+        case [entry]:
+            return entry.runtime_data
+        case []:
+            raise ServiceValidationError(**translation("no_account"))
+    titles = ", ".join(sorted(entry.title for entry in entries))
+    raise ServiceValidationError(**translation("account_required", accounts=titles))
 
 
 def _server(
-    call: ServiceCall, account: PlexAccountCoordinator
+    call: ServiceCall, account: PlexAccountCoordinator, field: str
 ) -> PlexServerCoordinator | None:
-    """Return the server whose device an action names, None if it names none."""
-    if (device_id := call.data.get(ATTR_DEVICE_ID)) is None:
+    """Return the server whose device a field names, None if it names none."""
+    if (device_id := call.data.get(field)) is None:
         return None
+    title = account.config_entry.title
     device = dr.async_get(call.hass).async_get(device_id)
     if device and device.config_entry_id == account.config_entry.entry_id:
         for _, identifier in device.identifiers:
             if server := account.servers.get(identifier):
                 return server
-    raise ServiceValidationError(
-        **translation("invalid_device", account=account.config_entry.title)
+    entries: list[PlexConfigEntry] = call.hass.config_entries.async_loaded_entries(
+        DOMAIN
     )
+    for entry in entries:
+        if device and device.config_entry_id == entry.entry_id != (
+            account.config_entry.entry_id
+        ):
+            raise ServiceValidationError(
+                **translation(
+                    "device_of_other_account",
+                    device=device.name or device_id,
+                    account=title,
+                    other=entry.title,
+                )
+            )
+    raise ServiceValidationError(**translation("invalid_device", account=title))
 
 
 def _only_server(account: PlexAccountCoordinator) -> PlexServerCoordinator:
@@ -179,7 +209,7 @@ async def _async_get_user_details(call: ServiceCall) -> ServiceResponse:
 async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     """Get the transient token of one of the account's servers."""
     account = _account(call)
-    server = _server(call, account)
+    server = _server(call, account, ATTR_DEVICE_ID)
     if server is None:
         server = _only_server(account)
     if call.data[ATTR_REFRESH]:
@@ -210,23 +240,33 @@ async def _async_get_source_connection_information(
 ) -> ServiceResponse:
     """Get where a source can be reached, and with what token."""
     account = _account(call)
-    source = parse_source(call.data[ATTR_SOURCE])
+    device = _server(call, account, ATTR_DEVICE_ID)
+    asked = _server(call, account, ATTR_ASK_DEVICE_ID)
+    if text := call.data.get(ATTR_SOURCE):
+        source = parse_source(account, text)
+        # Before there was a field of its own, this one said whom to ask.
+        asked = asked or device
+    elif device:
+        source = f"{SERVER_SCHEME}{device.data.resource.client_identifier}"
+    else:
+        raise ServiceValidationError(**translation("source_required"))
     answer = await async_look_up_source(
         account,
         source,
-        server=_server(call, account),
+        server=asked,
         refresh=call.data[ATTR_REFRESH],
         probe=call.data[ATTR_PROBE],
     )
     information = answer.information
     return {
         "source": source,
-        "name": information.name,
+        "name": answer.name,
         "client_identifier": information.client_identifier,
         "access_token": information.access_token,
         "answered_by": _answered_by(answer),
         "connections": _connections(answer),
         "preferred_uri": answer.preferred_uri,
+        "external_uri": answer.external_uri,
     }
 
 

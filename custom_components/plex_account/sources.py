@@ -16,8 +16,10 @@ from .api import (
     ProbeOutcome,
     Resource,
     SourceConnectionInformation,
+    is_encrypted,
     plain_http,
     probe_connections,
+    rank,
     usable_connections,
 )
 from .coordinator import PlexAccountCoordinator, PlexServerCoordinator
@@ -40,11 +42,12 @@ SERVERS_TIMEOUT = 8
 class SourceAnswer:
     """Where a source can be reached.
 
-    `answered_by` is the server that knew, None if it was plex.tv; `outcome` is what
-    trying the connections has shown, None if they were not tried. `plain` says what may
-    be done without encryption.
+    `name` is that in plex.tv's list, if it is there. `answered_by` is the server that
+    knew, None if it was plex.tv; `outcome` is what trying the connections has shown,
+    None if they were not tried. `plain` says what may be done without encryption.
     """
 
+    name: str | None = None
     information: SourceConnectionInformation
     answered_by: PlexServerCoordinator | None
     outcome: ProbeOutcome | None = None
@@ -56,15 +59,39 @@ class SourceAnswer:
         best = self.outcome.best if self.outcome else None
         return best.connection.uri if best else None
 
+    @property
+    def external_uri(self) -> str | None:
+        """Return the best URI that works from elsewhere, which nobody has tried."""
+        external = [
+            connection
+            for connection in self.information.connections
+            if is_encrypted(connection) and not connection.local
+        ]
+        return min(external, key=rank).uri if external else None
 
-def parse_source(text: str) -> str:
+
+def parse_source(account: PlexAccountCoordinator, text: str) -> str:
     """Return what a source names, without the library in it.
 
-    Raises a ServiceValidationError if it is no source.
+    It may also be the name of a server. Raises a ServiceValidationError if it is no
+    source, or the name of several.
     """
-    if match := SOURCE_PATTERN.fullmatch(text.strip()):
+    text = text.strip()
+    if match := SOURCE_PATTERN.fullmatch(text):
         return match[1] or match[2]
-    raise ServiceValidationError(**translation("invalid_source", source=text))
+    named = [
+        f"{SERVER_SCHEME}{key}"
+        for key, server in account.data.servers.items()
+        if server.name.casefold() == text.casefold()
+    ]
+    match named:
+        case [source]:
+            return source
+        case []:
+            raise ServiceValidationError(**translation("invalid_source", source=text))
+    raise ServiceValidationError(
+        **translation("ambiguous_source", name=text, sources=", ".join(named))
+    )
 
 
 async def async_look_up_source(
@@ -90,6 +117,8 @@ async def async_look_up_source(
             if resource is None:
                 raise
             answer = await _async_ask_plex_tv(account, resource)
+    name = resource.name if resource else answer.information.name
+    answer = replace(answer, name=name)
     if not probe:
         return replace(answer, outcome=None)
     # A provider is no server, which could be asked who it is.
@@ -139,7 +168,9 @@ async def _async_ask_own_servers(
         (
             server
             for server in account.servers.values()
-            if server.data.reachable or server.data.resource.presence
+            # Others' do not tell.
+            if server.data.resource.owned
+            and (server.data.reachable or server.data.resource.presence)
         ),
         key=lambda server: not server.data.reachable,
     )

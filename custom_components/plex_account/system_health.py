@@ -4,9 +4,10 @@ from typing import Any
 
 from homeassistant.components import system_health
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.loader import async_get_loaded_integration
 
 from .api import PLEX_TV_URL
-from .const import DOMAIN
+from .const import CONF_SERVER_URL, DOMAIN, TROUBLESHOOTING_URL
 from .coordinator import PlexConfigEntry
 
 
@@ -23,9 +24,14 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     entries: list[PlexConfigEntry] = hass.config_entries.async_loaded_entries(DOMAIN)
     accounts = [entry.runtime_data for entry in entries]
     servers = [server for account in accounts for server in account.servers.values()]
+    # All of them mostly have the usual one.
+    url = entries[0].data[CONF_SERVER_URL] if entries else PLEX_TV_URL
     refreshes = [account.refreshed_at for account in accounts if account.refreshed_at]
     return {
-        "can_reach_plex": system_health.async_check_can_reach_url(hass, PLEX_TV_URL),
+        "version": str(async_get_loaded_integration(hass, DOMAIN).version),
+        "can_reach_plex": system_health.async_check_can_reach_url(
+            hass, url, TROUBLESHOOTING_URL
+        ),
         "reachable_servers": sum(server.data.reachable for server in servers),
         "servers": len(servers),
         "last_refresh": min(refreshes, default=None),

@@ -66,8 +66,8 @@ class Flow:
 
     async def get_link_code(self, server_url: str) -> str:
         """Ask for a code, and return the one that the dialog shows."""
-        await self.choose("link")
-        await self.submit(advanced={"server_url": server_url})
+        await self.choose("password")
+        await self.submit(use_link=True, advanced={"server_url": server_url})
         code: str = self.result["description_placeholders"]["code"]
         return code
 

@@ -60,7 +60,7 @@ class Story:
         flow = await Flow.start(self._home)
         tell.expect(
             f"the menu offers {' and '.join(flow.result['menu_options'])}",
-            is_so=flow.result["menu_options"] == ["password", "link"],
+            is_so=flow.result["menu_options"] == ["browser", "link", "password"],
         )
         await flow.choose("password")
         await flow.submit_password(USERNAME, "not-the-password", self._plex.url)
@@ -138,7 +138,7 @@ class Story:
         answer = await self._show_source("of a provider", PROVIDER)
         tell.expect("it has a token too", is_so=answer["access_token"])
         for source, reason in (
-            ("attic", "is not a Plex source"),
+            ("nowhere", "is not a Plex source"),
             ("provider://nobody", "knows provider://nobody"),
         ):
             message = await self._refusal(
@@ -185,7 +185,7 @@ class Story:
         server = await self._plex.server(SERVER)
         tell.expect(
             f"{TEXT} is {after!r}",
-            is_so=after == f"{SERVER} ({USERNAME}): {server['url']}",
+            is_so=after == f"{SERVER}: {server['url']}",
         )
         await self._home.remove_automation(AUTOMATION)
 

@@ -15,7 +15,7 @@ SHORT = {
     "auth_failed": "auth",
     "cannot_connect": "connect",
     "invalid_auth": "auth",
-    "link_expired": "new code",
+    "pin_expired": "new code",
     "logged": "log",
     "not_permitted": "refused",
     "rate_limited": "limit",

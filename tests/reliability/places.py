@@ -253,14 +253,15 @@ class Link(FlowPlace):
     name = "link"
     path = "/api/v2/pins/*"
     errors: ClassVar[Errors] = {
-        Effect.AUTHENTICATION: "link_expired",
-        Effect.NOT_FOUND: "link_expired",
+        Effect.AUTHENTICATION: "pin_expired",
+        Effect.NOT_FOUND: "pin_expired",
     }
 
     @override
     async def prepare(self) -> None:
-        await self.start("link")
-        await self.submit({"advanced": {CONF_SERVER_URL: self.world.tv_url}})
+        await self.start("password")
+        advanced = {CONF_SERVER_URL: self.world.tv_url}
+        await self.submit({"use_link": True, "advanced": advanced})
         assert self.result["step_id"] == "link_wait"
 
     @override
@@ -269,7 +270,7 @@ class Link(FlowPlace):
         plex.claim_pin(plex.tv.pins[-1].code, self.world.ada)
         for _ in range(5):
             await asyncio.sleep(0.01)
-            if self.step_now() in {"link_done", ""}:
+            if self.step_now() in {"pin_done", ""}:
                 await self.go_on()
                 break
         return None if self.step_now() in {"link_wait", ""} else self.step_now()
@@ -292,11 +293,11 @@ class Link(FlowPlace):
 
     @override
     async def again(self) -> str | None:
-        if self.step_now() == "link_expired":
-            await self.submit({})
+        if self.step_now() == "pin_expired":
+            await self.submit({"next_step_id": "link"})
             plex = self.world.plex
             plex.claim_pin(plex.tv.pins[-1].code, self.world.ada)
-        await until(lambda: self.step_now() in {"link_done", ""})
+        await until(lambda: self.step_now() in {"pin_done", ""})
         await self.go_on()
         return self.step_now() or None
 
@@ -397,6 +398,9 @@ class Ping(AccountPlace):
     @override
     async def prepare(self) -> None:
         await super().prepare()
+        # The first one is with the refresh after that of the start.
+        await self.world.account.async_refresh()
+        await self.world.settle()
         # Time for another one is at each refresh.
         self.monkeypatch.setattr(coordinator, "PING_INTERVAL", timedelta())
 

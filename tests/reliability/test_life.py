@@ -11,7 +11,7 @@ from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.plex_account import config_flow, coordinator, identity
+from custom_components.plex_account import coordinator, identity, pins
 from custom_components.plex_account.api import http
 from custom_components.plex_account.api.reading import one_line
 from custom_components.plex_account.const import DOMAIN
@@ -37,7 +37,7 @@ RENEW = "button.attic_renew_transient_token"
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before another attempt, or another look at a link code."""
     monkeypatch.setattr(http, "BACKOFF", 0.02)
-    monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
 
 
 async def live(world: World) -> list[str]:
@@ -333,8 +333,7 @@ async def test_remove_while_signing_in_again(
     await hass.async_block_till_done()
     (flow,) = hass.config_entries.flow.async_progress()
     configure = hass.config_entries.flow.async_configure
-    await configure(flow["flow_id"], {"next_step_id": "link"})
-    result = await configure(flow["flow_id"], {})
+    result = await configure(flow["flow_id"], {"next_step_id": "link"})
     assert result["step_id"] == "link_wait"
     await hass.config_entries.async_remove(entry.entry_id)
     assert not hass.config_entries.flow.async_progress()
@@ -368,18 +367,19 @@ async def test_wait_is_longer_than_the_code_lives(
     hass = world.hass
     flow = hass.config_entries.flow
     result = await flow.async_init(DOMAIN, context={"source": "user"})
-    await flow.async_configure(result["flow_id"], {"next_step_id": "link"})
+    await flow.async_configure(result["flow_id"], {"next_step_id": "password"})
     fault = error(429, code=1003, headers={"Retry-After": "86400"})
     world.plex.faults.add(fault, path="/api/v2/pins/*", method="GET")
     pin_fault = reshaped(lambda pin: pin | {"expiresIn": 1})
     world.plex.faults.add(pin_fault, path="/api/v2/pins", method="POST")
     result = await flow.async_configure(
-        result["flow_id"], {"advanced": {"server_url": world.tv_url}}
+        result["flow_id"],
+        {"use_link": True, "advanced": {"server_url": world.tv_url}},
     )
     assert result["step_id"] == "link_wait"
-    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "link_done")
+    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "pin_done")
     result = await flow.async_configure(result["flow_id"])
-    assert result["step_id"] == "link_expired"
+    assert result["step_id"] == "pin_expired"
 
 
 @pytest.mark.parametrize("owned", [True, False])
@@ -503,6 +503,9 @@ async def test_clock_steps(
 ) -> None:
     """A clock that is set costs a few requests, no more."""
     await world.set_up()
+    # The token's life is extended with the second refresh, for the first time.
+    await world.account.async_refresh()
+    await world.settle()
     registered = world.registered()
     freezer.tick(timedelta(hours=hours))
     world.plex.requests.clear()

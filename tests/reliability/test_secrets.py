@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from sqlalchemy import MetaData, select
 
-from custom_components.plex_account import config_flow, identity
+from custom_components.plex_account import identity, pins
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import CONF_SERVER_URL, DOMAIN
 from homeassistant.components.recorder import Recorder
@@ -71,7 +71,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait long for anything."""
     monkeypatch.setattr(http, "BACKOFF", 0.001)
     monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.2)
-    monkeypatch.setattr(config_flow, "LINK_POLL_INTERVAL", 0.01)
+    monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
 
 
 @pytest.fixture
@@ -231,8 +231,7 @@ async def link_again(observer: Observer) -> None:
     world = observer.world
     flows = world.hass.config_entries.flow
     (flow,) = flows.async_progress()
-    await flows.async_configure(flow["flow_id"], {"next_step_id": "link"})
-    result = await flows.async_configure(flow["flow_id"], {})
+    result = await flows.async_configure(flow["flow_id"], {"next_step_id": "link"})
     observer.note_flow(result)
     for path in ("/api/v2/pins/*", "/api/v2/user"):
         rule = world.plex.faults.add(
@@ -242,7 +241,7 @@ async def link_again(observer: Observer) -> None:
             world.plex.claim_pin(world.plex.tv.pins[-1].code, world.ada)
         await until(partial(has_struck, rule))
         world.plex.faults.remove(rule)
-    await until(lambda: flows.async_get(flow["flow_id"])["step_id"] == "link_done")
+    await until(lambda: flows.async_get(flow["flow_id"])["step_id"] == "pin_done")
     observer.note_flow(await flows.async_configure(flow["flow_id"]))
     await world.settle()
 
@@ -422,6 +421,9 @@ def check_request(
     if signing_in or request.path.startswith(("/users/", "/api/v2/pins")):
         assert request.host == "plex.tv"
         assert not request.token or request.path.startswith("/api/v2/pins/")
+    elif (request.host, request.path) == ("plex.tv", "/"):
+        # System information looks whether anybody is there.
+        assert not request.token
     elif request.path == "/identity":
         assert not request.token
         introduced.add((request.host, request.port))
@@ -487,8 +489,8 @@ async def test_never_in_the_clear(
             result = await entry.start_reconfigure_flow(hass)
     world.resolver.patterns.append("*")
     world.plex.requests.clear()
-    await flows.async_configure(result["flow_id"], {"next_step_id": way})
-    typed = {CONF_USERNAME: "ada", CONF_PASSWORD: PASSWORD} if way == "password" else {}
+    await flows.async_configure(result["flow_id"], {"next_step_id": "password"})
+    typed = {CONF_USERNAME: "ada", CONF_PASSWORD: PASSWORD, "use_link": way == "link"}
     result = await flows.async_configure(
         result["flow_id"], typed | {"advanced": {CONF_SERVER_URL: url}}
     )

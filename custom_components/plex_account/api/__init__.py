@@ -10,6 +10,7 @@ from .connections import (
     kind,
     plain_http,
     probe_connections,
+    rank,
     tier,
     usable_connections,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "parse_url",
     "plain_http",
     "probe_connections",
+    "rank",
     "tier",
     "usable_connections",
 ]

@@ -18,6 +18,7 @@ from .models import Picture, Pin, ServerList, User
 from .reading import Json, parse_url, required
 
 PLEX_TV_URL: Final = "https://plex.tv"
+AUTH_PAGE_URL: Final = "https://app.plex.tv/auth"
 # Not SVG, which can do more than be looked at.
 PICTURE_TYPES: Final = {"image/gif", "image/jpeg", "image/png", "image/webp"}
 
@@ -41,6 +42,7 @@ class PlexTvClient:
     ) -> None:
         """Keep what every request needs; nothing is sent."""
         self._session = PlexSession(session, identity)
+        self._identity = identity
         self._api = URL(server_url) / "api/v2"
         self.token = token
 
@@ -65,13 +67,35 @@ class PlexTvClient:
         self.token = required(user.auth_token, "token")
         return user
 
-    async def create_pin(self) -> Pin:
-        """Return a new code of four characters for plex.tv/link.
+    async def create_pin(self, *, strong: bool = False) -> Pin:
+        """Return a new code, of four characters for plex.tv/link.
 
+        A `strong` one is longer, and for `auth_url`.
         Source: POST /api/v2/pins.
         """
-        answer = await self._request("POST", "pins", TOKEN_SIZE)
+        params = {"strong": "true"} if strong else None
+        answer = await self._request("POST", "pins", TOKEN_SIZE, params=params)
         return await answer.read(Pin.from_json)
+
+    def auth_url(self, pin: Pin, forward_url: str) -> str:
+        """Return the page on which a user signs this client in by a strong code.
+
+        Plex sends the user to `forward_url` afterwards. What stands in for plex.tv has
+        to have such a page itself.
+        """
+        page = URL(AUTH_PAGE_URL)
+        if self._api.origin() != URL(PLEX_TV_URL):
+            page = self._api.origin() / "auth"
+        # What follows is not sent, but read by the page. Its first character is needed.
+        query = page.with_query(
+            {
+                "clientID": self._identity.client_identifier,
+                "code": pin.code,
+                "context[device][product]": self._identity.product,
+                "forwardUrl": forward_url,
+            }
+        ).raw_query_string
+        return f"{page}#?{query}"
 
     async def get_pin(self, pin_id: int) -> Pin:
         """Return a code that this client identifier created, with its token once used.

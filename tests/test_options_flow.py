@@ -1,0 +1,115 @@
+"""Tests of the options: which servers are followed."""
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.const import STATE_ON
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr
+
+from . import setup_integration, state_of
+from .plex_emulator import Account, Connection, MediaServer, PlexEmulator
+
+
+@pytest.fixture
+async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServer:
+    """Return a server that Grace shares with Ada."""
+    library = await plex.add_server("Library", owner=grace)
+    library.listing.connections = [Connection.at(library.url)]
+    plex.share(library, ada, public_address_matches=True)
+    return library
+
+
+async def choose(
+    hass: HomeAssistant, entry: MockConfigEntry, *servers: MediaServer
+) -> None:
+    """Choose the servers to follow."""
+    result = await hass.config_entries.options.async_init(entry.entry_id)
+    assert result["type"] is FlowResultType.FORM
+    result = await hass.config_entries.options.async_configure(
+        result["flow_id"],
+        {"servers": [server.machine_identifier for server in servers]},
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+def devices(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
+    """Return the names of the devices."""
+    registry = dr.async_get(hass)
+    return {
+        device.name
+        for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
+    }
+
+
+async def test_choose(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """An own server can be left out, and one that is shared added; and back."""
+    await setup_integration(hass, config_entry)
+    assert devices(hass, config_entry) == {"ada", "Attic"}
+    result = await hass.config_entries.options.async_init(config_entry.entry_id)
+    assert result["data_schema"]
+    ((marker, field),) = result["data_schema"].schema.items()
+    assert marker.default() == [attic.machine_identifier]
+    assert [option["label"] for option in field.config["options"]] == [
+        "Attic",
+        "Library (grace)",
+    ]
+    hass.config_entries.options.async_abort(result["flow_id"])
+
+    await choose(hass, config_entry, library)
+    assert devices(hass, config_entry) == {"ada", "Library"}
+    assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
+    assert library.transient_tokens
+    # A server that is left out can be looked up all the same.
+    response = await hass.services.async_call(
+        DOMAIN,
+        "get_source_connection_information",
+        {"source": "Attic"},
+        blocking=True,
+        return_response=True,
+    )
+    assert response
+    assert response["preferred_uri"] == attic.url
+
+    await choose(hass, config_entry, attic)
+    assert devices(hass, config_entry) == {"ada", "Attic"}
+    assert config_entry.options == {"added_servers": [], "left_out_servers": []}
+
+
+async def test_not_listed(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """What was chosen for a server that plex.tv does not list is kept."""
+    await setup_integration(hass, config_entry)
+    await choose(hass, config_entry, attic, library)
+    plex.unshare(library, attic.owner)
+    await config_entry.runtime_data.async_refresh()
+    assert devices(hass, config_entry) == {"ada", "Attic"}
+    await choose(hass, config_entry)
+    assert config_entry.options == {
+        "added_servers": [library.machine_identifier],
+        "left_out_servers": [attic.machine_identifier],
+    }
+
+
+async def test_not_loaded(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+) -> None:
+    """Without the account nobody knows its servers."""
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    result = await hass.config_entries.options.async_init(config_entry.entry_id)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "not_loaded"
