@@ -49,6 +49,9 @@ RAW = re.compile(
 )
 MARKDOWN = re.compile(r"[*#\[\]()\n]+")
 
+# Of the account's device. Home Assistant does not translate models.
+MODEL = "Plex account"
+
 # Everything that can be read or seen, whatever shadow root it is in.
 LOOK = Path(__file__).with_name("look.js").read_text()
 # Milliseconds that pictures and icons have until they are drawn.
@@ -132,7 +135,7 @@ class Frontend:
         self._album = album
         self._words = texts.fragments()
         self._raw = texts.keys()
-        self._foreign = Texts("en").fragments() - self._words
+        self._foreign = Texts("en").fragments() - self._words - {MODEL}
 
     async def log_in(self, username: str, password: str) -> None:
         """Fill in the log-in form, which is in front of every page."""
@@ -227,6 +230,10 @@ class Dialog:
             await self.root.locator("ha-expansion-panel #summary").click()
         await self.fill(server_url=url)
 
+    async def turn_on(self) -> None:
+        """Turn the only switch of the form on."""
+        await self.root.locator("ha-selector-boolean ha-switch").click()
+
     async def submit(self) -> None:
         """Press the button that goes on or closes."""
         await self.root.locator("ha-dialog-footer ha-button").last.click()
@@ -282,27 +289,34 @@ class Actions:
         )
 
     async def choose_account(self, title: str) -> None:
-        """Choose the account."""
+        """Choose the account, which is optional."""
+        await self._enable("ha-selector-config_entry")
         await self._pick("ha-selector-config_entry", title)
 
     async def choose_server(self, name: str) -> None:
         """Choose the server, which is optional."""
-        picker = self._frontend.page.locator("ha-selector-device")
-        row = self.root.locator("ha-settings-row", has=picker)
-        await row.locator("ha-checkbox").click()
+        await self._enable("ha-selector-device")
         await self._pick("ha-selector-device", name)
 
     async def fill(self, value: str) -> None:
         """Fill in the only field for text."""
+        await self._enable("ha-selector-text")
         await self.root.locator("ha-selector-text input").fill(value)
 
     async def refresh(self) -> None:
-        """Turn the only switch on."""
+        """Turn the only switch on. What has a default is filled in from the start."""
         await self.root.locator("ha-selector-boolean ha-switch").click()
 
     async def perform(self) -> None:
         """Perform the action."""
         await self.root.locator(".card-actions ha-progress-button").click()
+
+    async def _enable(self, selector: str) -> None:
+        """Say that a field, which is optional, is to be filled in."""
+        field = self._frontend.page.locator(selector)
+        checkbox = self.root.locator("ha-settings-row", has=field).locator("ha-checkbox")
+        await checkbox.click()
+        await expect(checkbox).to_have_js_property("checked", value=True)
 
     async def _pick(self, selector: str, text: str) -> None:
         """Pick from a list that opens."""

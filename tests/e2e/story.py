@@ -154,6 +154,8 @@ class Story:
             AUTOMATION,
             {
                 "alias": "Show where the attic is",
+                # It would keep the token.
+                "trace": {"stored_traces": 0},
                 "triggers": [{"trigger": "state", "entity_id": BUTTON}],
                 "actions": [
                     {

@@ -76,7 +76,7 @@ async def test_actions_are_for_administrators_and_automations(
     await guest.press(BUTTON)
 
     async def all_answered() -> bool | None:
-        return await home.state(TEXT) == "grace, 46, Library (grace), 1" or None
+        return await home.state(TEXT) == "grace, 46, Library, 1" or None
 
     await eventually(all_answered, "the automation has got every answer")
     await home.remove_automation(AUTOMATION)

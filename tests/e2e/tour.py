@@ -97,7 +97,12 @@ class Tour:
         """Add an account that has no password."""
         dialog = self._dialog
         await self._start_adding()
-        await dialog.choose("user", "link")
+        await dialog.choose("user", "password")
+        await dialog.shows("password")
+        await dialog.fill_server_url(self._plex.url)
+        await dialog.turn_on()
+        await self._picture("link")
+        await dialog.submit()
         await self._use_link_code(LINK_USERNAME)
         await dialog.created()
         await self._picture("added-with-link-code")
@@ -289,12 +294,8 @@ class Tour:
         await self._dialog.submit()
 
     async def _use_link_code(self, username: str) -> None:
-        """Get a code and use it, upon which the dialog goes on by itself."""
+        """Use the code that is shown, upon which the dialog goes on by itself."""
         dialog = self._dialog
-        await dialog.shows("link")
-        await dialog.fill_server_url(self._plex.url)
-        await self._picture("link")
-        await dialog.submit()
         code = await dialog.code.inner_text()
         await expect(dialog.root.locator("ha-markdown img")).to_be_visible()
         await self._picture("link-code")
