@@ -103,6 +103,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._pin: PinSignIn | None = None
         self._qr_code = ""
         self._auth_url = ""
+        self._is_back = False
         # A client with a token that no entry owns yet.
         self._signed_in: PlexTvClient | None = None
         self._removed = False
@@ -214,8 +215,10 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Go on as soon as plex.tv says that the user has signed in there."""
         assert self._pin
+        self._is_back = True
         self._pin.async_look_now()
         await asyncio.wait({self._pin.task}, timeout=CALLBACK_PATIENCE)
+        self._is_back = False
         if self._pin.task.done():
             return self.async_external_step_done(next_step_id="pin_done")
         return self._show_browser()
@@ -404,9 +407,9 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             self.hass.async_create_task(self._async_go_on(), "Plex sign-in")
 
     async def _async_go_on(self) -> None:
-        """Go on unless the user has come back at the same moment."""
+        """Go on unless that is just being done for a user who has come back."""
         step = self.cur_step
-        if not self._removed and step and step.get("step_id") == "browser_wait":
+        if not self._is_back and step and step.get("step_id") == "browser_wait":
             await self.hass.config_entries.flow.async_configure(self.flow_id)
 
     async def _async_finish(self, user: User) -> ConfigFlowResult:

@@ -314,7 +314,9 @@ class Actions:
     async def _enable(self, selector: str) -> None:
         """Say that a field, which is optional, is to be filled in."""
         field = self._frontend.page.locator(selector)
-        checkbox = self.root.locator("ha-settings-row", has=field).locator("ha-checkbox")
+        checkbox = self.root.locator("ha-settings-row", has=field).locator(
+            "ha-checkbox"
+        )
         await checkbox.click()
         await expect(checkbox).to_have_js_property("checked", value=True)
 

@@ -57,6 +57,8 @@ async def test_tour(
         await tour.import_blueprint(repository / "server_unreachable.yaml")
         await tour.sign_in_again()
         await tour.reconfigure()
+        await tour.sign_in_in_the_browser()
+        await tour.choose_servers()
         await tour.download_diagnostics(pictures)
         await tour.remove()
 

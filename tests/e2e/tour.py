@@ -248,6 +248,44 @@ class Tour:
         await self._picture("reconfigured")
         await dialog.close()
 
+    async def sign_in_in_the_browser(self) -> None:
+        """Sign in once more, on the page of Plex, and come back."""
+        dialog = self._dialog
+        await (await self._entry_menu()).choose("reconfigure")
+        await dialog.shows("reconfigure", account=USERNAME)
+        async with self._page.expect_popup() as popup:
+            await dialog.choose("reconfigure", "browser")
+        page = await popup.value
+        await expect(page.locator("h1")).to_have_text("Sign in to Plex")
+        await self._picture("browser")
+        closed = page.wait_for_event("close")
+        await page.get_by_role("button", name=USERNAME, exact=True).click()
+        # It comes back to Home Assistant, whose page closes the window.
+        await closed
+        await dialog.aborted()
+        await self._picture("signed-in-in-the-browser")
+        await dialog.close()
+
+    async def choose_servers(self) -> None:
+        """Leave a server out, and add one that is shared."""
+        page = self._page
+        await self._frontend.open(INTEGRATION)
+        await self._entry_row().get_by_role("button", name="Configure").first.click()
+        dialog = self._dialog.root
+        await expect(dialog.locator(".dialog-title")).to_have_text(
+            self._texts("options.step.init.title")
+        )
+        await self._picture("options")
+        await dialog.get_by_text("Cellar").click()
+        await dialog.get_by_text("Library").click()
+        await self._dialog.submit()
+        await dialog.locator("step-flow-create-entry").wait_for()
+        await self._dialog.close()
+        rows = page.locator("ha-config-entry-device-row")
+        await expect(rows.filter(has_text="Library")).to_be_visible()
+        await expect(rows.filter(has_text="Cellar")).to_have_count(0)
+        await self._picture("servers-chosen")
+
     async def download_diagnostics(self, folder: Path) -> None:
         """Download the diagnostics, which tell nothing that is nobody's business."""
         menu = await self._entry_menu()

@@ -4,6 +4,7 @@ import base64
 from collections import Counter
 from collections.abc import Callable
 import json
+from pathlib import Path
 
 from . import clock
 from .accounts import Account, AccountToken, signed_in_data, user_data
@@ -26,7 +27,15 @@ from .problems import (
     RefusedError,
 )
 from .recording import Received
-from .replies import XML_TYPE, Answer, Data, errors_answer, html_answer, tv_answer
+from .replies import (
+    HTML_TYPE,
+    XML_TYPE,
+    Answer,
+    Data,
+    errors_answer,
+    html_answer,
+    tv_answer,
+)
 from .resources import Wanted, resource_data
 from .world import World
 
@@ -34,6 +43,8 @@ API = "/api/v2/"
 PINS = "/api/v2/pins"
 REMEMBERED_FOR = 14 * 24 * 60 * 60
 JWT_PARTS = 3
+# What stands in for app.plex.tv/auth.
+AUTH_PAGE = Path(__file__).with_name("auth_page.html").read_bytes()
 
 
 class PlexTv(Host):
@@ -85,6 +96,8 @@ class PlexTv(Host):
                 )
         if path.startswith(("/api/", "/users/account", "/users/sign_in")):
             return self._answer_v1(received)
+        if path == "/auth":
+            return Answer(200, AUTH_PAGE, HTML_TYPE)
         if path.startswith("/users/") and path.endswith("/avatar"):
             return self._avatar(path.split("/")[2])
         return html_answer(404, "Not Found")
