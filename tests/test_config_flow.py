@@ -878,7 +878,10 @@ async def test_browser(
         "forwardUrl": forward_url,
     }
     stranger = await hass_client_no_auth()
-    for flow_id in ("", "0123456789abcdef0123456789abcdef"):
+    menu = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_USER}
+    )
+    for flow_id in ("", "0123456789abcdef0123456789abcdef", menu["flow_id"]):
         answer = await stranger.get(f"/auth/plex_account/callback?flow_id={flow_id}")
         assert answer.status == 200
     assert not plex.tv.tokens_of(lin)

@@ -24,6 +24,8 @@ from homeassistant.util import dt as dt_util
 from . import Tick, setup_integration, state_of
 from .plex_emulator import (
     Account,
+    CertificateAuthority,
+    Connection,
     Ending,
     Fault,
     MediaServer,
@@ -31,6 +33,7 @@ from .plex_emulator import (
     Vanish,
     error,
 )
+from .plex_emulator.emulator import LOOPBACK
 
 GET_SOURCE = "get_source_connection_information"
 ACTIONS: list[tuple[str, dict[str, Any]]] = [
@@ -672,3 +675,31 @@ async def test_signed_out(
     with pytest.raises(HomeAssistantError, match="Sign in again"):
         await perform(hass, "get_transient_token")
     assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
+
+
+async def test_token_that_cannot_be_checked(
+    hass: HomeAssistant, plex: PlexEmulator, loaded: MockConfigEntry
+) -> None:
+    """A token that the server can't confirm is not handed out."""
+    plex.faults.add(error(500, kind="html"), host="Attic", path="/")
+    with pytest.raises(HomeAssistantError, match="Could not connect to Attic"):
+        await perform(hass, "get_transient_token")
+
+
+async def test_moves_while_it_is_asked(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    authority: CertificateAuthority,
+) -> None:
+    """A server that falls silent at one address is asked again at another."""
+    port = attic.listeners[0].port
+    other = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
+    await other.start()
+    listed = Connection.at(attic.url.replace(str(port), str(other.port)))
+    attic.listing.connections = [*attic.listing.connections, listed]
+    await loaded.runtime_data.async_refresh()
+    plex.faults.add(Vanish(Ending.SILENCE), host="Attic", port=port)
+    response = await perform(hass, GET_SOURCE, source="Attic")
+    assert response["preferred_uri"] == listed.uri

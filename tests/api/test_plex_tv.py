@@ -863,3 +863,18 @@ async def test_address(
     """An address may end in a slash."""
     await PlexTvClient(session, identity, server_url=plex.url + end).create_pin()
     assert plex.requests[0].path == "/api/v2/pins"
+
+
+async def test_auth_url(visitor: PlexTvClient, plex: PlexEmulator) -> None:
+    """A user signs in on the page of Plex, or of what stands in for it."""
+    pin = await visitor.create_pin(strong=True)
+    assert len(pin.code) == 25
+    assert visitor.auth_url(pin, "https://home.example/back?a=b").startswith(
+        f"{plex.url}/auth#?clientID="
+    )
+    usual = PlexTvClient(
+        visitor._session._session, visitor._identity, server_url="https://plex.tv"
+    )
+    url = usual.auth_url(pin, "https://home.example/back?a=b")
+    assert url.startswith("https://app.plex.tv/auth#?clientID=")
+    assert url.endswith("forwardUrl=https://home.example/back?a%3Db")

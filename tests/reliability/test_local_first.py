@@ -252,14 +252,13 @@ async def test_names_without_internet(
     ]
 
 
-@pytest.mark.parametrize("plex_tv", [None, SILENCE])
-@pytest.mark.parametrize("fault", [Vanish(), SILENCE])
 @pytest.mark.parametrize(
-    ("action", "fields"),
+    ("action", "fields", "fault", "plex_tv"),
     [
-        ("get_transient_token", {}),
-        ("get_transient_token", {"refresh": True}),
-        ("get_source_connection_information", {"source": "server://attic"}),
+        ("get_transient_token", {}, SILENCE, SILENCE),
+        ("get_transient_token", {"refresh": True}, SILENCE, None),
+        ("get_source_connection_information", {"source": "Attic"}, SILENCE, None),
+        ("get_source_connection_information", {"source": "Attic"}, Vanish(), SILENCE),
     ],
 )
 async def test_dead_server(
@@ -276,8 +275,6 @@ async def test_dead_server(
 ) -> None:
     """An action on a dead server fails within 6 s, and soon after that at once."""
     monkeypatch.setattr(coordinator, "KNOWN_DEAD_TIME", 10)
-    if "source" in fields:
-        fields = {"source": f"server://{attic.machine_identifier}"}
     await hass.async_block_till_done(wait_background_tasks=True)
     plex.faults.add(fault, host="Attic")
     if plex_tv:
