@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
-from custom_components.plex_account import config_flow, identity, pins
+from custom_components.plex_account import identity, pins
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
@@ -889,7 +889,9 @@ async def test_browser(
     plex.claim_pin(pin.code, lin)
     answer = await stranger.get(URL(forward_url).path_qs)
     assert "close this window" in await answer.text()
-    end = await hass.config_entries.flow.async_configure(result["flow_id"])
+    flow = hass.config_entries.flow
+    await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "pin_done")
+    end = await flow.async_configure(result["flow_id"])
     assert end["type"] is FlowResultType.CREATE_ENTRY
     (entry,) = hass.config_entries.async_entries(DOMAIN)
     assert entry.unique_id == lin.user.uuid
@@ -912,10 +914,8 @@ async def test_browser_too_early(
     frontend: Frontend,
     plex: PlexEmulator,
     lin: Account,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Who comes back without having signed in is sent there again."""
-    monkeypatch.setattr(config_flow, "CALLBACK_PATIENCE", 0.05)
     result = await browse(frontend, plex)
     again = await hass.config_entries.flow.async_configure(result["flow_id"])
     assert again["type"] is FlowResultType.EXTERNAL_STEP

@@ -44,19 +44,20 @@ ACTIONS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def call(
-    hass: HomeAssistant, entry: MockConfigEntry, action: str, **data: Any
-) -> dict[str, Any]:
-    """Call an action as an automation does."""
+async def perform(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
+    """Perform an action as an automation does."""
     response = await hass.services.async_call(
-        DOMAIN,
-        action,
-        {"config_entry_id": entry.entry_id} | data,
-        blocking=True,
-        return_response=True,
+        DOMAIN, action, data, blocking=True, return_response=True
     )
     assert response is not None
     return dict(response)
+
+
+async def call(
+    hass: HomeAssistant, entry: MockConfigEntry, action: str, **data: Any
+) -> dict[str, Any]:
+    """Perform an action of an account that is named."""
+    return await perform(hass, action, config_entry_id=entry.entry_id, **data)
 
 
 def source_of(server: MediaServer) -> str:
@@ -581,14 +582,6 @@ async def test_admin_only(
             context=Context(user_id=hass_read_only_user.id),
         )
     assert len(plex.requests) == before
-
-
-async def perform(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Perform an action without saying of which account."""
-    response = await hass.services.async_call(
-        DOMAIN, action, data, blocking=True, return_response=True
-    )
-    return dict(response or {})
 
 
 async def test_only_account(

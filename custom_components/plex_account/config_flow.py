@@ -55,8 +55,6 @@ SECTION_ADVANCED = "advanced"
 SIGN_IN_STEPS = ["browser", "link", "password"]
 
 LINK_URL = "https://plex.tv/link"
-# Seconds that who comes back from plex.tv waits for it to know.
-CALLBACK_PATIENCE = 5
 
 ADVANCED_SCHEMA = vol.Schema(
     {
@@ -103,7 +101,6 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._pin: PinSignIn | None = None
         self._qr_code = ""
         self._auth_url = ""
-        self._is_back = False
         # A client with a token that no entry owns yet.
         self._signed_in: PlexTvClient | None = None
         self._removed = False
@@ -215,12 +212,10 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> ConfigFlowResult:
         """Go on as soon as plex.tv says that the user has signed in there."""
         assert self._pin
-        self._is_back = True
-        self._pin.async_look_now()
-        await asyncio.wait({self._pin.task}, timeout=CALLBACK_PATIENCE)
-        self._is_back = False
         if self._pin.task.done():
             return self.async_external_step_done(next_step_id="pin_done")
+        # Somebody has come back; `_async_pin_done` goes on once plex.tv says so, too.
+        self._pin.async_look_now()
         return self._show_browser()
 
     async def async_step_link(
@@ -402,14 +397,14 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @callback
     def _async_pin_done(self, task: asyncio.Task[User | None]) -> None:
-        """Go on where nobody comes back from plex.tv, as from another device."""
+        """Go on, whether somebody has come back or signed in on another device."""
         if not task.cancelled() and not self._removed:
             self.hass.async_create_task(self._async_go_on(), "Plex sign-in")
 
     async def _async_go_on(self) -> None:
-        """Go on unless that is just being done for a user who has come back."""
+        """Go on unless the frontend has asked for what comes next by itself."""
         step = self.cur_step
-        if not self._is_back and step and step.get("step_id") == "browser_wait":
+        if step and step.get("step_id") == "browser_wait":
             await self.hass.config_entries.flow.async_configure(self.flow_id)
 
     async def _async_finish(self, user: User) -> ConfigFlowResult:

@@ -93,21 +93,33 @@ def _account(call: ServiceCall) -> PlexAccountCoordinator:
     if entry_id := call.data.get(ATTR_CONFIG_ENTRY_ID):
         named: PlexConfigEntry = async_get_config_entry(call.hass, DOMAIN, entry_id)
         return named.runtime_data
-    entries: list[PlexConfigEntry] = call.hass.config_entries.async_loaded_entries(
-        DOMAIN
-    )
     for field in (ATTR_ASK_DEVICE_ID, ATTR_DEVICE_ID):
         device = dr.async_get(call.hass).async_get(call.data.get(field, ""))
-        for entry in entries:
-            if device and device.config_entry_id == entry.entry_id:
-                return entry.runtime_data
-    match entries:
+        if device and (entry := _entry_of(call, device)):
+            return entry.runtime_data
+    match _loaded_entries(call):
         case [entry]:
             return entry.runtime_data
         case []:
             raise ServiceValidationError(**translation("no_account"))
-    titles = ", ".join(sorted(entry.title for entry in entries))
-    raise ServiceValidationError(**translation("account_required", accounts=titles))
+        case entries:
+            titles = ", ".join(sorted(entry.title for entry in entries))
+            raise ServiceValidationError(
+                **translation("account_required", accounts=titles)
+            )
+
+
+def _loaded_entries(call: ServiceCall) -> list[PlexConfigEntry]:
+    """Return the entries of all accounts that are loaded."""
+    return call.hass.config_entries.async_loaded_entries(DOMAIN)
+
+
+def _entry_of(call: ServiceCall, device: dr.AnyDeviceEntry) -> PlexConfigEntry | None:
+    """Return the entry of the account that a device belongs to."""
+    for entry in _loaded_entries(call):
+        if entry.entry_id == device.config_entry_id:
+            return entry
+    return None
 
 
 def _server(
@@ -118,17 +130,8 @@ def _server(
         return None
     title = account.config_entry.title
     device = dr.async_get(call.hass).async_get(device_id)
-    if device and device.config_entry_id == account.config_entry.entry_id:
-        for _, identifier in device.identifiers:
-            if server := account.servers.get(identifier):
-                return server
-    entries: list[PlexConfigEntry] = call.hass.config_entries.async_loaded_entries(
-        DOMAIN
-    )
-    for entry in entries:
-        if device and device.config_entry_id == entry.entry_id != (
-            account.config_entry.entry_id
-        ):
+    if device and (entry := _entry_of(call, device)):
+        if entry is not account.config_entry:
             raise ServiceValidationError(
                 **translation(
                     "device_of_other_account",
@@ -137,6 +140,9 @@ def _server(
                     other=entry.title,
                 )
             )
+        for _, identifier in device.identifiers:
+            if server := account.servers.get(identifier):
+                return server
     raise ServiceValidationError(**translation("invalid_device", account=title))
 
 

@@ -1,10 +1,12 @@
 """Fixtures of the reliability tests, and the option for the whole fault table."""
 
 from collections.abc import Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import coordinator
 from homeassistant.core import HomeAssistant
@@ -17,7 +19,7 @@ from tests.plex_emulator import (
 )
 
 from .matrix import CELL, LEGEND, REPORT, Cell, render
-from .world import World
+from .world import Call, World, perform
 
 if TYPE_CHECKING:
     from .cases import Case
@@ -32,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--faults", action="store_true", help="test and print the whole fault table"
     )
     parser.addoption("--lookups", type=int, help="how many look-ups test_soak does")
+
+
+@pytest.fixture
+def call(hass: HomeAssistant, config_entry: MockConfigEntry) -> Call:
+    """Return what calls an action of Ada's account."""
+    return partial(perform, hass, config_entry)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 import gzip
@@ -66,33 +66,13 @@ from .cases import Tamper, reshaped
 from .places import key
 from .soak import Leftovers, Stopwatch
 from .test_properties import USUAL
-from .world import tracebacks
+from .world import Call, tracebacks
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
 RESOURCES = "/api/v2/resources"
 # What the event loop may be kept from going on, in milliseconds.
 MAX_STALL = 50
-
-type Call = Callable[..., Awaitable[dict[str, Any]]]
-
-
-@pytest.fixture
-def call(hass: HomeAssistant, config_entry: MockConfigEntry) -> Call:
-    """Return what calls an action as an automation does."""
-
-    async def call(action: str, **data: Any) -> dict[str, Any]:
-        response = await hass.services.async_call(
-            DOMAIN,
-            action,
-            {"config_entry_id": config_entry.entry_id, **data},
-            blocking=True,
-            return_response=True,
-        )
-        assert response is not None
-        return dict(response)
-
-    return call
 
 
 def source_of(server: MediaServer) -> str:

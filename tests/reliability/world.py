@@ -1,5 +1,6 @@
 """Plex and Home Assistant, with all that may be asked of both."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 import logging
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from custom_components.plex_account.coordinator import (
     PlexServerCoordinator,
     Trouble,
 )
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -38,6 +40,8 @@ from tests.plex_emulator import (
 # The names of plex.tv, one to which a password may be sent by plain HTTP, and Attic.
 TV_NAME = "localhost"
 ATTIC_NAME = "attic.plex.test"
+
+type Call = Callable[..., Awaitable[dict[str, Any]]]
 
 
 class Registered(NamedTuple):
@@ -143,15 +147,7 @@ class World:
 
     async def call(self, action: str, **data: Any) -> dict[str, Any]:
         """Call an action as an automation does."""
-        response = await self.hass.services.async_call(
-            DOMAIN,
-            action,
-            {"config_entry_id": self.account.config_entry.entry_id, **data},
-            blocking=True,
-            return_response=True,
-        )
-        assert response is not None
-        return dict(response)
+        return await perform(self.hass, self.account.config_entry, action, **data)
 
     @property
     def device_id(self) -> str:
@@ -170,6 +166,21 @@ class World:
             device_id=self.device_id,
             **data,
         )
+
+
+async def perform(
+    hass: HomeAssistant, entry: ConfigEntry, action: str, **data: Any
+) -> dict[str, Any]:
+    """Call an action of an account as an automation does."""
+    response = await hass.services.async_call(
+        DOMAIN,
+        action,
+        {"config_entry_id": entry.entry_id, **data},
+        blocking=True,
+        return_response=True,
+    )
+    assert response is not None
+    return dict(response)
 
 
 def name_of(host: Host) -> str:
