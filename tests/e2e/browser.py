@@ -25,6 +25,7 @@ from .hass_process import DOMAIN
 CHROMIUM = shutil.which("chromium")
 DESKTOP = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
+SMALL_PHONE = ViewportSize(width=360, height=740)
 
 TRANSLATIONS = ROOT / "custom_components" / DOMAIN / "translations"
 OPTIONS = [
@@ -139,7 +140,7 @@ class Frontend:
 
     async def log_in(self, username: str, password: str) -> None:
         """Fill in the log-in form, which is in front of every page."""
-        await self._load("/config")
+        await self.load("/config")
         await self.page.locator("input[name=username]").fill(username)
         await self.page.locator("input[name=password]").fill(password)
         await self.page.keyboard.press("Enter")
@@ -156,7 +157,7 @@ class Frontend:
                 path,
             )
         else:
-            await self._load(path)
+            await self.load(path)
         await expect(self.page.locator("#ha-launch-screen")).to_have_count(0)
 
     async def picture(self, name: str, *, may_clip: bool = False) -> None:
@@ -170,7 +171,7 @@ class Frontend:
         if flaws := [*seen["wrong"], *self._flaws(texts, may_clip=may_clip)]:
             raise ViewError(f"{name}: {flaws}")
 
-    async def _load(self, path: str) -> None:
+    async def load(self, path: str) -> None:
         """Load a page anew."""
         await self.page.goto(f"{self._url}{path}", wait_until="domcontentloaded")
 
@@ -243,6 +244,11 @@ class Dialog:
         await self.submit()
         await self.root.locator("ha-dialog").wait_for(state="detached")
 
+    async def cancel(self) -> None:
+        """Close it by the cross in its corner."""
+        await self.root.locator("ha-icon-button").first.click()
+        await self.root.locator("ha-dialog").wait_for(state="detached")
+
     async def created(self) -> None:
         """Check that it has created an entry."""
         await self.root.locator("step-flow-create-entry").wait_for()
@@ -264,6 +270,7 @@ class Actions:
         self.error = self.root.locator("ha-alert")
         self.answer = self.root.locator(".response")
         self.response = self.answer.locator(".cm-content")
+        self._modes = self.root.locator("ha-button-toggle-group ha-button")
 
     async def choose(self, action: str) -> None:
         """Open the page, and choose one of the integration's actions."""
@@ -277,6 +284,7 @@ class Actions:
             }""",
             arg=[DOMAIN, action],
         )
+        await self._modes.first.click()
         await picker.locator("ha-picker-field").click()
         await picker.locator("input").fill(f"{DOMAIN}.{action}")
         await (
@@ -287,6 +295,21 @@ class Actions:
         await expect(self.root.locator("ha-service-control")).to_contain_text(
             self._frontend.texts(f"services.{action}.description")
         )
+
+    async def link(self, action: str) -> None:
+        """Open an action by a link, as My Home Assistant does."""
+        await self._frontend.load(f"/config/tools/action?service={action}")
+
+    async def paste(self, action: str, example: str) -> None:
+        """Open an action by a link, and paste an example in YAML mode."""
+        await self.link(action)
+        # The frontend remembers it.
+        await self._modes.last.click()
+        editor = self.root.locator("ha-yaml-editor .cm-content").first
+        await expect(editor).to_contain_text(f"action: {action}")
+        await editor.click()
+        await self._frontend.page.keyboard.press("ControlOrMeta+a")
+        await self._frontend.page.keyboard.insert_text(example)
 
     async def choose_account(self, title: str) -> None:
         """Choose the account, which is optional."""

@@ -59,6 +59,7 @@ media_player:
           value: "{{{{ media_content_id }}}}"
 mobile_app:
 my:
+repairs:
 logger:
   default: info
   logs:

@@ -1,6 +1,7 @@
 """The integration in a real Home Assistant's frontend, clicked through in Chromium."""
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +10,9 @@ from playwright.async_api import Browser
 import pytest
 from yarl import URL
 
-from .browser import CHROMIUM, PHONE, Folder, chromium, frontend
+from tests.translations import LANGUAGES
+
+from .browser import CHROMIUM, PHONE, SMALL_PHONE, Folder, chromium, frontend
 from .emulator_process import EmulatorClient
 from .hass_client import HassClient
 from .tour import Tour
@@ -51,6 +54,7 @@ async def test_tour(
         tour = Tour(home, plex_world, window)
         await tour.add_with_password()
         await tour.see_integration()
+        await tour.paste_examples()
         await tour.add_with_link_code()
         await tour.perform_actions()
         await tour.automate()
@@ -58,42 +62,68 @@ async def test_tour(
         await tour.sign_in_again()
         await tour.reconfigure()
         await tour.sign_in_in_the_browser()
+        await tour.allow_plain_http()
         await tour.choose_servers()
         await tour.download_diagnostics(pictures)
         await tour.remove()
 
 
-@pytest.fixture
-async def german_home(home: HassClient) -> AsyncGenerator[HassClient]:
-    """Return a user whose language is German, as is that of the home meanwhile."""
-    user = await home.add_user("anna", "password-home-anna", group="system-admin")
-    await user.command(
-        "frontend/set_user_data", key="language", value={"language": "de"}
+@asynccontextmanager
+async def language_of(home: HassClient, language: str) -> AsyncGenerator[None]:
+    """Let a user, and meanwhile the home, speak a language."""
+    await home.command(
+        "frontend/set_user_data", key="language", value={"language": language}
     )
     # Entities have their names from it.
-    await home.command("config/core/update", language="de")
-    yield user
+    await home.command("config/core/update", language=language)
+    yield
     await home.command("config/core/update", language="en")
 
 
+@pytest.fixture
+async def phone_user(home: HassClient) -> HassClient:
+    """Return another administrator."""
+    return await home.add_user("anna", "password-home-anna", group="system-admin")
+
+
 @pytest.mark.xdist_group("e2e")
-async def test_german_phone(
-    german_home: HassClient,
+async def test_phones(
+    phone_user: HassClient,
     plex_world: EmulatorClient,
     browser: Browser,
     pictures: Path,
 ) -> None:
-    """Who speaks German reads nothing else of ours, and all of it fits on a phone."""
-    async with frontend(
-        browser,
-        german_home.url,
-        Folder(pictures, "german-phone"),
-        token=german_home.token,
-        language="de",
-        viewport=PHONE,
-    ) as window:
-        tour = Tour(german_home, plex_world, window)
+    """Who speaks another language reads nothing else of ours, and all of it fits."""
+    async with (
+        language_of(phone_user, "de"),
+        frontend(
+            browser,
+            phone_user.url,
+            Folder(pictures, "german-phone"),
+            token=phone_user.token,
+            language="de",
+            viewport=PHONE,
+        ) as window,
+    ):
+        tour = Tour(phone_user, plex_world, window)
         await tour.add_with_password()
         await tour.see_integration()
         await tour.reconfigure()
         await tour.perform_main_action()
+    (entry,) = await phone_user.entries()
+    for language in LANGUAGES:
+        async with (
+            language_of(phone_user, language),
+            frontend(
+                browser,
+                phone_user.url,
+                Folder(pictures, f"small-phone-{language}"),
+                token=phone_user.token,
+                language=language,
+                viewport=SMALL_PHONE,
+            ) as window,
+        ):
+            await phone_user.rest(
+                "POST", f"config/config_entries/entry/{entry['entry_id']}/reload"
+            )
+            await Tour(phone_user, plex_world, window).glance()

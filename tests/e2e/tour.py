@@ -8,6 +8,7 @@ from playwright.async_api import Locator, expect
 from yarl import URL
 
 from .browser import Actions, Dialog, Frontend, Menu
+from .child import ROOT
 from .emulator_process import EmulatorClient
 from .hass_client import HassClient
 from .hass_process import DOMAIN, TEXT
@@ -28,6 +29,15 @@ BLUEPRINT = "Plex: warn when a server is unreachable"
 
 ACCOUNT_ENTITIES = ("binary_sensor.plex_pass", "binary_sensor.two_factor")
 SERVER_ENTITIES = ("sensor.connection", "button.renew_transient_token")
+
+ACTIONS_PAGE = ROOT / "docs" / "actions.md"
+# An action with all that it is given, in the documentation.
+EXAMPLE = re.compile(
+    rf"^```yaml\n(action: ({DOMAIN}\.\w+)\n.*?)^```$", re.MULTILINE | re.DOTALL
+)
+# What is filled in there is nobody's.
+ENTRY_ID = re.compile(r"(?<=config_entry_id: )\w+")
+DEVICE_ID = re.compile(r"(?<=device_id: )\w+")
 
 AUTOMATION = f"""\
 alias: Count the servers
@@ -108,6 +118,33 @@ class Tour:
         await self._picture("added-with-link-code")
         await dialog.close()
 
+    async def glance(self) -> None:
+        """Open each dialog and page that has texts of ours, and change nothing."""
+        dialog, page = self._dialog, self._page
+        await self._start_adding()
+        await dialog.choose("user", "password")
+        await dialog.shows("password")
+        await self._picture("password")
+        await dialog.cancel()
+        await (await self._entry_menu()).choose("reconfigure")
+        await dialog.shows("reconfigure", account=USERNAME)
+        await self._picture("reconfigure")
+        await dialog.choose("reconfigure", "link")
+        await dialog.code.wait_for()
+        await self._picture("link-code")
+        await dialog.cancel()
+        await self._open_options()
+        await self._picture("options")
+        await dialog.cancel()
+        rows = page.locator("ha-config-entry-device-row")
+        for name in (USERNAME, SERVER):
+            await self._frontend.open(INTEGRATION)
+            await rows.filter(has_text=name).first.click()
+            await page.locator(
+                "ha-config-device-page ha-device-entities-card"
+            ).first.wait_for()
+            await self._picture(f"device-{name}".lower())
+
     async def see_integration(self) -> None:
         """Look at the card, the devices and the entities."""
         page = self._page
@@ -153,6 +190,25 @@ class Tour:
         await actions.choose_server(SERVER)
         await self._perform(actions, "get_transient_token", "token: transient-")
         await self.perform_main_action()
+
+    async def paste_examples(self) -> None:
+        """Perform each example of an action as it is pasted, and as it is linked."""
+        actions = Actions(self._frontend)
+        entry_id = await self._entry_id()
+        devices = await self._home.devices(entry_id)
+        device_id = next(item["id"] for item in devices if item["name"] == SERVER)
+        # As the form that a link opens, which is empty, unlike that of a pasted one.
+        await actions.link(f"{DOMAIN}.get_user_details")
+        await actions.perform()
+        await expect(actions.response).to_contain_text(f"username: {USERNAME}")
+        await self._picture("linked-action", may_clip=True)
+        for example, action in EXAMPLE.findall(ACTIONS_PAGE.read_text()):
+            # Nobody has ours.
+            mine = ENTRY_ID.sub(entry_id, DEVICE_ID.sub(device_id, example))
+            await actions.paste(action, mine)
+            await actions.perform()
+            await expect(actions.response).to_be_visible()
+            await expect(actions.error).to_have_count(0)
 
     async def perform_main_action(self) -> None:
         """Look up where a server can be reached."""
@@ -269,12 +325,8 @@ class Tour:
     async def choose_servers(self) -> None:
         """Leave a server out, and add one that is shared."""
         page = self._page
-        await self._frontend.open(INTEGRATION)
-        await self._entry_row().get_by_role("button", name="Configure").first.click()
+        await self._open_options()
         dialog = self._dialog.root
-        await expect(dialog.locator(".dialog-title")).to_have_text(
-            self._texts("options.step.init.title")
-        )
         await self._picture("options")
         await dialog.get_by_text("Cellar").click()
         await dialog.get_by_text("Library").click()
@@ -285,6 +337,48 @@ class Tour:
         await expect(rows.filter(has_text="Library")).to_be_visible()
         await expect(rows.filter(has_text="Cellar")).to_have_count(0)
         await self._picture("servers-chosen")
+
+    async def allow_plain_http(self) -> None:
+        """Repair that a server no longer encrypts, until it does again."""
+        page = self._page
+        rows = page.locator("ha-config-repairs ha-list-item-button")
+        lost = self._texts("issues.encryption_lost.title", name=SERVER)
+        await self._encrypt("no")
+        await self._frontend.open("/config/repairs")
+        await rows.filter(has_text=lost).click()
+        dialog = self._dialog
+        await expect(dialog.root.locator("ha-markdown")).to_contain_text(
+            self._texts(
+                "issues.encryption_lost.fix_flow.step.confirm.description",
+                markdown_name=SERVER,
+            ).partition("\n")[0]
+        )
+        await self._picture("encryption-lost")
+        await dialog.submit()
+        await dialog.created()
+        await self._picture("plain-http-allowed")
+        await dialog.close()
+
+        await rows.filter(
+            has_text=self._texts("issues.unencrypted.title", name=SERVER)
+        ).click()
+        issue = page.locator("dialog-repairs-issue")
+        await expect(issue.locator("ha-markdown")).to_contain_text(USERNAME)
+        await expect(issue.locator("a[href*='troubleshooting']")).to_be_visible()
+        await self._picture("unencrypted")
+        await page.keyboard.press("Escape")
+        await self._encrypt("yes")
+        await expect(rows).to_have_count(0)
+        await self._picture("repaired")
+
+    async def _encrypt(self, encrypt: str) -> None:
+        """Turn secure connections of the server on or off, and let it be noticed."""
+        await self._plex("encrypt_server", server=SERVER, encrypt=encrypt)
+        account = {"config_entry_id": await self._entry_id(), "refresh": True}
+        await self._home.action("get_user_details", **account)
+        await self._home.action(
+            "get_source_connection_information", source=SERVER, **account
+        )
 
     async def download_diagnostics(self, folder: Path) -> None:
         """Download the diagnostics, which tell nothing that is nobody's business."""
@@ -353,6 +447,19 @@ class Tour:
         await actions.answer.evaluate("element => element.scrollIntoView()")
         # The field with its name does not fit a phone.
         await self._picture(name.replace("_", "-"), may_clip=True)
+
+    async def _open_options(self) -> None:
+        """Open the options of the entry."""
+        await self._frontend.open(INTEGRATION)
+        configure = await self._page.evaluate(
+            """() => document.querySelector("home-assistant").hass.localize(
+              "ui.panel.config.integrations.config_entry.configure"
+            )"""
+        )
+        await self._entry_row().get_by_role("button", name=configure).first.click()
+        await expect(self._dialog.root.locator(".dialog-title")).to_have_text(
+            self._texts("options.step.init.title")
+        )
 
     async def _entry_menu(self) -> Menu:
         """Return the menu of the entry, on its page."""

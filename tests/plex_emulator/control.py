@@ -25,6 +25,7 @@ class Control:
             "claim_pin": self._claim_pin,
             "clear_requests": self._clear_requests,
             "describe": self._describe,
+            "encrypt_server": self._encrypt_server,
             "expire_pins": self._expire_pins,
             "forgive": self._forgive,
             "remove_server": self._remove_server,
@@ -64,6 +65,11 @@ class Control:
 
     async def _restart_server(self, server: str) -> None:
         await self._plex.server(server).restart()
+
+    async def _encrypt_server(self, server: str, encrypt: str) -> None:
+        await self._plex.encrypt_server(
+            self._plex.server(server), encrypt=encrypt == "yes"
+        )
 
     async def _start_plex_tv(self) -> None:
         self._plex.faults.clear()

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import socket
+from ssl import SSLContext
 from typing import Self
 
 from . import clock
@@ -145,15 +146,22 @@ class PlexEmulator(World):
             presence=not stale,
         )
         server = MediaServer(label, self, owner, listing)
-        authority = self.authority if secure else None
-        server.add_listener(
-            ssl_context=authority.server_context(*LOOPBACK) if authority else None
-        )
+        server.add_listener(ssl_context=self._context(encrypt=secure))
         if not stale:
             await server.start()
         listing.connections = self.usual_connections(server)
         self.servers.append(server)
         return server
+
+    async def encrypt_server(self, server: MediaServer, *, encrypt: bool) -> None:
+        """Let its owner turn secure connections on or off."""
+        await server.encrypt(self._context(encrypt=encrypt))
+
+    def _context(self, *, encrypt: bool) -> SSLContext | None:
+        """Return what to encrypt with, if there is an authority."""
+        if self.authority is None or not encrypt:
+            return None
+        return self.authority.server_context(*LOOPBACK)
 
     async def remove_server(self, server: MediaServer) -> None:
         """Let a server be gone for good."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import re
+from ssl import SSLContext
 from typing import Any
 
 from . import clock
@@ -141,6 +142,18 @@ class MediaServer(Host):
         await self.stop()
         self._transient.clear()
         await self.start()
+
+    async def encrypt(self, context: SSLContext | None) -> None:
+        """Answer at the same port with encryption, or without."""
+        (before,) = self.listeners
+        await before.close()
+        self.listeners.clear()
+        after = self.add_listener(port=before.port, ssl_context=context)
+        await after.start()
+        self.listing.connections = [
+            Connection.at(after.url) if connection.uri == before.url else connection
+            for connection in self.listing.connections
+        ]
 
     def revoke(self, account: Account) -> None:
         """Make every token of an account worthless."""
