@@ -60,6 +60,9 @@ async def test_quiet_day(
         "/identity": 1,
         "/security/token": 1,
         "/": 287,
+        "/:/websockets/notifications": 1,
+        "/:/prefs": 48,
+        "/myplex/account": 48,
     }
 
 
@@ -561,7 +564,7 @@ async def test_better_connection(
     await tick(ACCOUNT_POLL)
     await tick(ACCOUNT_POLL)
     asked = {request.path for request in plex.requests.matching(host="Attic")}
-    assert asked == {"/"}
+    assert asked == {"/", "/:/prefs", "/myplex/account"}
 
 
 async def test_no_better_connection(

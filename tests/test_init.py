@@ -70,13 +70,18 @@ async def test_setup_requests(
         "/api/v2/resources",
     }
     assert {request.token for request in to_plex_tv} == {account_token}
-    assert [
+    listed = attic.access_token(attic.owner)
+    (transient,) = attic.transient_tokens
+    asked = [
         (request.path, request.token)
         for request in plex.requests.matching(host="Attic")
-    ] == [
-        ("/identity", ""),
-        ("/security/token", attic.access_token(attic.owner)),
     ]
+    assert asked[:2] == [("/identity", ""), ("/security/token", listed)]
+    assert set(asked[2:]) == {
+        ("/:/websockets/notifications", listed),
+        ("/:/prefs", transient.text),
+        ("/myplex/account", transient.text),
+    }
 
 
 @pytest.mark.parametrize(

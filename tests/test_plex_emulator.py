@@ -16,6 +16,7 @@ from plexapi.myplex import MyPlexAccount, MyPlexPinLogin, MyPlexResource
 from plexapi.server import PlexServer
 import pytest
 
+from tests import until
 from tests.plex_emulator import DemoWorld, PlexEmulator, build_demo_world
 from tests.plex_emulator.emulator import LOOPBACK
 
@@ -114,6 +115,30 @@ async def test_plexapi_sign_out() -> None:
     await asyncio.to_thread(account.signout)
     with pytest.raises(Unauthorized):
         await asyncio.to_thread(MyPlexAccount, token=token)
+
+
+async def test_plexapi_alerts(world: DemoWorld, owner_token: str) -> None:
+    """What a server pushes is what the library's listener understands."""
+    attic = world.attic
+    await attic.encrypt(None)
+    server = await asyncio.to_thread(PlexServer, attic.url, owner_token)
+    alerts: list[dict[str, Any]] = []
+    listener = await asyncio.to_thread(server.startAlertListener, alerts.append)
+    await until(lambda: len(attic.push.sockets) == 1)
+    await attic.map_port("failed", "unreachable")
+    await until(lambda: bool(alerts))
+    await asyncio.to_thread(listener.stop)
+    assert alerts == [
+        {
+            "type": "reachability",
+            "size": 1,
+            "ReachabilityNotification": [{"reachability": False}],
+        }
+    ]
+    account = await asyncio.to_thread(server.account)
+    assert account.mappingError == "unreachable"
+    settings = await asyncio.to_thread(lambda: server.settings)
+    assert settings.get("PublishServerOnPlexOnlineKey").value is True
 
 
 @pytest.mark.usefixtures("plexapi")

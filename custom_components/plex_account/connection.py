@@ -15,6 +15,7 @@ from .api import (
     PlexServerClient,
     ProbeOutcome,
     Resource,
+    ServerAccount,
     ServerIdentity,
     TransientToken,
     is_encrypted,
@@ -33,8 +34,10 @@ class PlexServerData:
     `resource` is what plex.tv lists, `server` what the server told of itself. The
     server answered at `connection` if it is `reachable`, and has accepted `token`; both
     are kept when it no longer answers, the former beyond a restart. `outcome` is what
-    the last look for connections has shown. `https_worked` says that a certificate has
-    proven once who answers, `plex_tv_answers` that names of the internet resolve.
+    the last look for connections has shown, `account` what an own server told of the
+    account that it is signed in to and of its remote access. `https_worked` says that a
+    certificate has proven once who answers, `plex_tv_answers` that names of the
+    internet resolve.
     """
 
     resource: Resource
@@ -46,6 +49,7 @@ class PlexServerData:
     plex_tv_answers: bool = False
     token: TransientToken | None = None
     outcome: ProbeOutcome | None = None
+    account: ServerAccount | None = None
 
     @property
     def version(self) -> str | None:

@@ -15,8 +15,8 @@ import random
 from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_TOKEN
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -32,6 +32,7 @@ from .api import (
     PlexRateLimitError,
     PlexServerClient,
     PlexServerError,
+    PushEvent,
     Resource,
     SourceConnectionInformation,
     TransientToken,
@@ -51,6 +52,7 @@ from .const import (
 from .errors import error_translation, server_error_translation, translation
 from .identity import client_identity, plex_tv_client
 from .issues import async_delete_issues, async_update_issues
+from .push import MAX_HANDSHAKES, PushListener
 from .store import PlexStore
 
 ACCOUNT_UPDATE_INTERVAL = timedelta(minutes=30)
@@ -77,6 +79,11 @@ START_TIMEOUT: float = 1.5
 CHECK_TIMEOUT: float = 3
 PATIENCE: float = 1.25
 KNOWN_DEAD_TIME: float = 10
+# Seconds between two looks for a server that is down: at first and at the most; and how
+# long such looks go on before the usual interval holds again.
+DOWN_INTERVAL: float = 5
+MAX_DOWN_INTERVAL: float = 60
+DOWN_TIME: float = 300
 # Seconds that plex.tv is given to know another address of a server.
 PLEX_TV_PATIENCE: float = 0.5
 
@@ -220,6 +227,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         )
         self.store = PlexStore(hass, entry.entry_id)
         self.servers: dict[str, PlexServerCoordinator] = {}
+        self.push_slots = asyncio.Semaphore(MAX_HANDSHAKES)
         self._pinged_at: datetime | None = None
         # By the clock of the event loop: until when nobody asks by himself, and until
         # when not even an action does.
@@ -232,6 +240,11 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         An account of which nothing is known has to wait for plex.tv, and raises what
         `async_config_entry_first_refresh` does.
         """
+        self.config_entry.async_on_unload(
+            self.hass.bus.async_listen_once(
+                EVENT_HOMEASSISTANT_STOP, self._async_stop_listening
+            )
+        )
         await self.store.async_load(str(self.config_entry.unique_id))
         assert self.client.token
         self._async_use_token(self.store.successor(self.client.token))
@@ -244,6 +257,12 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             self.hass, self.async_refresh_together(), f"{self.name} refresh"
         )
         await self._async_update_servers(self.data)
+
+    async def _async_stop_listening(self, _: Event) -> None:
+        """Close the sockets, whose end by Home Assistant would look like a loss."""
+        await asyncio.gather(
+            *(server.async_stop_listening() for server in self.servers.values())
+        )
 
     @property
     def is_signed_out(self) -> bool:
@@ -459,7 +478,18 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         # That a server does not answer which plex.tv lists as offline is no news.
         self.last_update_success = resource.presence
         self._connector = ServerConnector(self.session, self.identity, identifier)
+        self._push = PushListener(
+            self.name,
+            account.push_slots,
+            self._connector.client,
+            self._async_handle_push,
+        )
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
+        self._account_asked_at: float = -ACCOUNT_UPDATE_INTERVAL.total_seconds()
+        # Whether its socket was closed since it was last heard of.
+        self._in_doubt = False
+        self._down_since: float | None = None
+        self._down_interval = DOWN_INTERVAL
         # What somebody has noticed about a token, which is over with the next one.
         self._trouble: tuple[TransientToken, Trouble] | None = None
         self._tried_at: float = -KNOWN_DEAD_TIME
@@ -510,9 +540,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     def _async_refresh_finished(self) -> None:
         """Let the device and the issues be as the data is now."""
         super()._async_refresh_finished()
-        self._tried_at = self.hass.loop.time()
+        if not self.last_update_success:
+            self._tried_at = self.hass.loop.time()
         # The server may have been forgotten while it was asked.
         if not self._shutdown_requested:
+            self._async_listen()
+            self._async_ask_account()
             self.async_update_device()
             async_update_issues(self.hass, self.config_entry, self.data)
             if not self.last_update_success and self.data != self._told:
@@ -525,6 +558,63 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Stop to follow the server, and to complain about it."""
         await super().async_shutdown()
         async_delete_issues(self.hass, self.config_entry, self.data)
+        await self.async_stop_listening()
+
+    async def async_stop_listening(self) -> None:
+        """Close the socket, for good or because Home Assistant stops."""
+        await self._push.async_stop()
+
+    @callback
+    def _async_listen(self) -> None:
+        """Let the server tell what happens to it as long as it can be reached."""
+        data = self.data
+        is_good = self.last_update_success and not self.hass.is_stopping
+        self._push.async_follow(
+            data.connection if is_good else None, data.resource.access_token
+        )
+
+    @callback
+    def _async_handle_push(self, event: PushEvent | None) -> None:
+        """Look at the server, of which we have heard or hear no more."""
+        if event is None:
+            self._in_doubt = True
+            refresh = self.async_refresh_together()
+        else:
+            self._account_asked_at = -ACCOUNT_UPDATE_INTERVAL.total_seconds()
+            refresh = self._async_fetch_account()
+        self.config_entry.async_create_background_task(
+            self.hass, refresh, f"{self.name} push"
+        )
+
+    @callback
+    def _async_ask_account(self) -> None:
+        """Ask an own server for its account and remote access now and then."""
+        asked = self.hass.loop.time() - self._account_asked_at
+        if (
+            self.data.resource.owned
+            and self.last_update_success
+            and asked >= ACCOUNT_UPDATE_INTERVAL.total_seconds()
+        ):
+            self._account_asked_at = self.hass.loop.time()
+            self.config_entry.async_create_background_task(
+                self.hass, self._async_fetch_account(), f"{self.name} account"
+            )
+
+    async def _async_fetch_account(self) -> None:
+        """Take over what the server tells of its account; keep it if it does not."""
+        data = self.data
+        if not data.connection or not data.token:
+            return
+        client = self._connector.client(data.connection, data.token.token)
+        try:
+            account = await client.get_account()
+        except PlexError as err:
+            LOGGER.debug("%s does not tell of its account: %s", self.name, err)
+            return
+        if account != self.data.account and not self._shutdown_requested:
+            self.data = replace(self.data, account=account)
+            async_update_issues(self.hass, self.config_entry, self.data)
+            self.async_update_listeners()
 
     @callback
     def async_set_resource(self, resource: Resource) -> bool:
@@ -537,6 +627,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             self.update_interval = self._interval = _update_interval(resource)
         if resource != before:
             self.data = replace(self.data, resource=resource)
+            self._async_listen()
             self.async_update_listeners()
         return not (before.presence and resource.presence and self.last_update_success)
 
@@ -672,9 +763,11 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Check the connection and the token, and replace what no longer works."""
         trouble = self._known_trouble
         was_good = self.last_update_success
+        patience = PATIENCE if self._in_doubt else CHECK_TIMEOUT
+        self._in_doubt = False
         try:
             if trouble is None and was_good and self.data.token:
-                trouble = await self._async_check(self.data.token)
+                trouble = await self._async_check(self.data.token, patience)
                 if trouble is None:
                     return self.data
             await self._async_connect(trouble)
@@ -708,12 +801,14 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             f"{self.account.name} refresh",
         )
 
-    async def _async_check(self, token: TransientToken) -> Trouble | None:
+    async def _async_check(
+        self, token: TransientToken, patience: float
+    ) -> Trouble | None:
         """Return what is wrong with the access that we have."""
         if not _is_young(token):
             return Trouble.RENEWAL_WANTED
         try:
-            async with asyncio.timeout(CHECK_TIMEOUT):
+            async with asyncio.timeout(patience):
                 checked = await self._connector.check(self.data)
         except PlexAuthenticationError:
             # As after a restart.
@@ -757,7 +852,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Find a connection that works, with plex.tv's help if there is none."""
         self._looked_at = self.hass.loop.time()
         asked = self.data
-        found = await self._connector.find(asked)
+        # Whoever waits to know shall not wait for addresses that are silent.
+        told = self.hass.loop.call_later(PATIENCE, self._async_tell_lost)
+        try:
+            found = await self._connector.find(asked)
+        finally:
+            told.cancel()
         if asked.reachable and not (found.reachable and found.certificate_is_good):
             # The server may have another address, or its certificate another name. What
             # plex.tv tells later leads to a refresh of its own.
@@ -771,8 +871,28 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             self._async_ask_plex_tv()
         if not self.data.reachable:
             raise UpdateFailed(
-                **translation("server_unreachable", name=self.data.resource.name)
+                **translation("server_unreachable", name=self.data.resource.name),
+                retry_after=self._pause_while_down(),
             )
+        self._down_since = None
+
+    @callback
+    def _async_tell_lost(self) -> None:
+        """Say that the server can't be reached, though it is still looked for."""
+        self.data = replace(self.data, reachable=False)
+        self.async_update_listeners()
+
+    @callback
+    def _pause_while_down(self) -> float | None:
+        """Return when to look again, None once the usual interval is enough."""
+        now = self.hass.loop.time()
+        if self._down_since is None:
+            self._down_since, self._down_interval = now, DOWN_INTERVAL
+        if now - self._down_since >= DOWN_TIME:
+            return None
+        pause = self._down_interval
+        self._down_interval = min(2 * pause, MAX_DOWN_INTERVAL)
+        return pause * random.uniform(0.75, 1.25)
 
     @callback
     def _async_learn(self, data: PlexServerData) -> None:
@@ -782,6 +902,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             data,
             resource=self.data.resource,
             plex_tv_answers=self.data.plex_tv_answers,
+            account=self.data.account,
         )
         identifier = self.data.resource.client_identifier
         if secured:

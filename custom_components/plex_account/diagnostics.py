@@ -75,6 +75,8 @@ def _server(server: PlexServerCoordinator) -> dict[str, Any]:
         "reachable": data.reachable,
         "version": data.version,
         "claimed": data.server.claimed if data.server else None,
+        "remote_access": data.account.remote_access if data.account else None,
+        "signed_in": data.account.signed_in if data.account else None,
         "connection": _connection(data.connection) if data.connection else None,
         "https_worked": data.https_worked,
         "name_blocked": data.name_blocked,

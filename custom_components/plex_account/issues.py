@@ -37,7 +37,9 @@ def _is_too_old(data: PlexServerData) -> bool:
 
 def _is_unclaimed(data: PlexServerData) -> bool:
     """Return if the server has been signed out, so has no owner any more."""
-    return data.server is not None and data.server.claimed is False
+    claimed = data.server.claimed if data.server else None
+    signed_in = data.account.signed_in if data.account else None
+    return False in {claimed, signed_in}
 
 
 def _is_name_blocked(data: PlexServerData) -> bool:

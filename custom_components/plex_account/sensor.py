@@ -16,7 +16,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.typing import StateType
 
-from .api import ConnectionTier, User, tier
+from .api import ConnectionTier, RemoteAccess, User, tier
 from .connection import PlexServerData
 from .coordinator import PlexConfigEntry
 from .entity import PlexAccountEntity, PlexServerEntity, async_add_server_entities
@@ -42,6 +42,7 @@ class PlexAccountSensorDescription(SensorEntityDescription):
 class PlexServerSensorDescription(SensorEntityDescription):
     """A sensor of a server, and where its value comes from."""
 
+    owned_only: bool = False
     value_fn: Callable[[PlexServerData], StateType | datetime]
 
 
@@ -92,6 +93,16 @@ SERVER_SENSORS = (
         ),
     ),
     PlexServerSensorDescription(
+        key="remote_access",
+        translation_key="remote_access",
+        device_class=SensorDeviceClass.ENUM,
+        entity_category=EntityCategory.DIAGNOSTIC,
+        options=list(RemoteAccess),
+        # A server tells only its owner.
+        owned_only=True,
+        value_fn=lambda data: data.account.remote_access if data.account else None,
+    ),
+    PlexServerSensorDescription(
         key="transient_token_expires",
         translation_key="transient_token_expires",
         device_class=SensorDeviceClass.TIMESTAMP,
@@ -115,7 +126,9 @@ async def async_setup_entry(
         entry,
         async_add_entities,
         lambda server: [
-            PlexServerSensor(server, description) for description in SERVER_SENSORS
+            PlexServerSensor(server, description)
+            for description in SERVER_SENSORS
+            if server.data.resource.owned or not description.owned_only
         ],
     )
 

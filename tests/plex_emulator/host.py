@@ -149,6 +149,14 @@ class Host(ABC):
             await asyncio.sleep(latency)
         if fault := self._faults.take(received):
             return await fault.happen(request, partial(self._real_answer, received))
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self.listen(request, received)
+        return self.answer(received).response()
+
+    async def listen(
+        self, request: web.BaseRequest, received: Received
+    ) -> web.StreamResponse:
+        """Open a WebSocket, which most hosts do not know of."""
         return self.answer(received).response()
 
     async def _real_answer(self, received: Received) -> Answer:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 import re
 from ssl import SSLContext
-from typing import Any
+from typing import Any, override
+
+from aiohttp import web
 
 from . import clock
 from .accounts import Account
@@ -12,6 +14,7 @@ from .films import FILE, FILE_PATH, METADATA_PATH, POSTER_PATH, RATING_KEY
 from .host import Host
 from .pictures import draw_poster
 from .problems import BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, RefusedError
+from .push import PUSH_PATHS, Push
 from .recording import Received
 from .replies import Answer, Data, html_answer, pms_answer
 from .resources import Connection, Listing, Share
@@ -74,6 +77,8 @@ class MediaServer(Host):
             "/": self._root,
             "/accounts": self._accounts,
             "/status/sessions": self._sessions,
+            "/:/prefs": self._preferences,
+            "/myplex/account": self._myplex_account,
             "/security/token": self._security_token,
             "/security/resources": self._security_resources,
             METADATA_PATH: self._metadata,
@@ -84,6 +89,11 @@ class MediaServer(Host):
         self.listing = listing
         self.shares: dict[Account, Share] = {}
         self.claimed = True
+        self.push = Push()
+        self.publishes = True
+        """Whether its owner wants it to be reached from outside."""
+        self.mapping = ("mapped", "")
+        """What has come of that: a state, and an error."""
         self.api_version = "1.2.3"
         self.allows_without_token = False
         """Whether clients on its network need no token."""
@@ -140,8 +150,12 @@ class MediaServer(Host):
     async def restart(self) -> None:
         """Stop, lose the transient tokens, and start again."""
         await self.stop()
-        self._transient.clear()
+        self.forget_tokens()
         await self.start()
+
+    def forget_tokens(self) -> None:
+        """Make every transient token worthless, as a restart does."""
+        self._transient.clear()
 
     async def encrypt(self, context: SSLContext | None) -> None:
         """Answer at the same port with encryption, or without."""
@@ -183,6 +197,22 @@ class MediaServer(Host):
                 refused.problem.message,
                 TO_WEB_APP if at_root else "",
             )
+
+    @override
+    async def listen(
+        self, request: web.BaseRequest, received: Received
+    ) -> web.StreamResponse:
+        """Tell whoever may know what happens."""
+        if received.path in PUSH_PATHS:
+            return await self.push.accept(request, received, self._authenticate)
+        return self.answer(received).response()
+
+    async def map_port(self, state: str, error: str = "") -> None:
+        """Let the outside find the server, or not, and tell so."""
+        self.mapping = state, error
+        await self.push.send(
+            "reachability", ReachabilityNotification=[{"reachability": not error}]
+        )
 
     def _reply(self, received: Received, container: Data) -> Answer:
         return pms_answer(container, json=self.json_wanted(received))
@@ -263,6 +293,38 @@ class MediaServer(Host):
             for number, person in enumerate(people, start=1)
         ]
         return self._reply(received, {"size": len(accounts), "Account": accounts})
+
+    def _preferences(self, received: Received, access: Access) -> Answer:
+        _require_owner(access)
+        settings: list[Data] = [
+            {"id": "FriendlyName", "type": "text", "value": self.name},
+            {
+                "id": "PublishServerOnPlexOnlineKey",
+                "type": "bool",
+                "hidden": True,
+                "value": self.publishes,
+            },
+        ]
+        return self._reply(received, {"size": len(settings), "Setting": settings})
+
+    def _myplex_account(self, received: Received, access: Access) -> Answer:
+        _require_owner(access)
+        state, error = self.mapping
+        account: Data = {
+            "authToken": self._world.secrets.mint("myplex-token"),
+            "username": self.owner.user.email if self.claimed else "",
+            "signInState": "ok" if self.claimed else "none",
+            "mappingState": state,
+            "mappingError": error,
+            "publicAddress": self.listing.public_address,
+            "publicPort": "32400",
+            "privateAddress": "192.0.2.10",
+            "privatePort": "32400",
+            "subscriptionActive": self.owner.user.subscription.active,
+            "subscriptionState": "Active",
+            "subscriptionFeatures": ",".join(self.owner.user.subscription.features),
+        }
+        return pms_answer(account, json=self.json_wanted(received), root="MyPlex")
 
     def _sessions(self, received: Received, access: Access) -> Answer:
         _require_owner(access)

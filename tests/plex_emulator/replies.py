@@ -75,12 +75,12 @@ def errors_answer(problem: Data, status: int, *, json: bool) -> Answer:
     return tv_answer("errors", [problem], status, json=False)
 
 
-def pms_answer(container: Data, *, json: bool) -> Answer:
+def pms_answer(container: Data, *, json: bool, root: str = "MediaContainer") -> Answer:
     """Answer the way a media server does: XML repeats an element for each of a list."""
     if json:
-        answer = json_answer({"MediaContainer": container})
+        answer = json_answer({root: container})
         return replace(answer, content_type="application/json", headers=PMS_HEADERS)
-    element = XML_DECLARATION + _pms_element("MediaContainer", container)
+    element = XML_DECLARATION + _pms_element(root, container)
     return Answer(200, element.encode(), "text/xml;charset=utf-8", PMS_HEADERS)
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, override
 
 import pytest
 
-from custom_components.plex_account import coordinator, image
+from custom_components.plex_account import coordinator, image, push
 from custom_components.plex_account.const import CONF_SERVER_URL, DOMAIN
 from homeassistant.components.image import async_get_image
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
@@ -32,6 +32,7 @@ from .world import World, shown
 AVATAR = "image.ada_avatar"
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
+REMOTE_ACCESS = "sensor.attic_remote_access"
 
 type Errors = Mapping[Effect, str]
 
@@ -509,6 +510,64 @@ class Root(ServerPlace):
         return self.world.known()
 
 
+class RemoteAccess(ServerPlace):
+    """The question for the server's account, whose answer can wait."""
+
+    name = "/myplex"
+    path = "/myplex/account"
+    errors: ClassVar[Errors] = {Effect.REFUSED: "server_unreachable"}
+
+    @override
+    async def act(self) -> str | None:
+        return await self.again()
+
+    @override
+    async def again(self) -> str | None:
+        await self.world.attic.map_port("mapped")
+        await self.world.settle()
+        return await super().again()
+
+    @override
+    def known(self) -> object:
+        return self.world.known(), self.world.server.data.account
+
+    @override
+    def check_after(self) -> None:
+        super().check_after()
+        assert state_of(self.hass, REMOTE_ACCESS) == "available"
+
+
+class Push(ServerPlace):
+    """The socket on which the server tells what happens, which nobody has to have."""
+
+    name = "push"
+    path = "/:/websockets/notifications"
+    errors: ClassVar[Errors] = {Effect.REFUSED: "server_unreachable"}
+
+    @override
+    async def prepare(self) -> None:
+        self.monkeypatch.setattr(push, "MIN_PAUSE", 0.01)
+        await super().prepare()
+        await until(lambda: bool(self.world.attic.push.sockets))
+        self.world.plex.requests.clear()
+
+    @override
+    async def act(self) -> str | None:
+        await self.world.attic.push.hang_up()
+        await until(
+            lambda: (
+                bool(self.world.plex.requests.matching(path=self.path))
+                or state_of(self.hass, CONNECTIVITY) == STATE_OFF
+            )
+        )
+        await self.world.settle()
+        return await self.again()
+
+    @override
+    def known(self) -> object:
+        return self.world.known()
+
+
 class Token(ServerPlace):
     """The request for a transient token."""
 
@@ -548,7 +607,7 @@ class Source(ServerPlace):
         return self.world.known()
 
 
-# Four of each kind: dialogs and what the user alone starts, plex.tv, and the server.
+# Dialogs and what the user alone starts, plex.tv, and the server.
 PLACES: tuple[type[Place], ...] = (
     SignIn,
     VerificationCode,
@@ -560,6 +619,8 @@ PLACES: tuple[type[Place], ...] = (
     Avatar,
     Identity,
     Root,
+    RemoteAccess,
+    Push,
     Token,
     Source,
 )

@@ -633,6 +633,7 @@ async def test_secure_way_that_comes_later(
     await remote.start()
     plex.requests.clear()
     await attic.restart()
+    await hass.async_block_till_done(wait_background_tasks=True)
     await tick(SERVER_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "remote"
     (token,) = plex.requests.matching(path="/security/token")

@@ -3,18 +3,23 @@
 scripts/soak does 20,000.
 """
 
+import asyncio
 import logging
 
 import pytest
 
+from custom_components.plex_account import coordinator, push
 from custom_components.plex_account.api import connections, http
 from homeassistant import block_async_io
+from tests import until
 
 from .matrix import REPORT
-from .soak import RESTART_EVERY, Soak
+from .places import key
+from .soak import RESTART_EVERY, Leftovers, Soak
 from .world import World
 
 LOOKUPS = 1000
+RESTARTS = 200
 # Milliseconds for which nothing may keep the event loop from going on.
 MAX_CALLBACK = 50
 # What may be more at the end: what some library keeps for the next time.
@@ -30,6 +35,36 @@ def hurry(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> 
     monkeypatch.setattr(connections, "PROBE_TIMEOUT", 1)
     caplog.set_level(logging.WARNING)
     caplog.set_level(logging.CRITICAL, "custom_components.plex_account")
+
+
+async def test_restarts(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """200 restarts leave neither tasks nor sockets, and two lines each at the most."""
+    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.01)
+    monkeypatch.setattr(push, "MIN_PAUSE", 0.01)
+    caplog.set_level(logging.INFO, "custom_components.plex_account")
+    await world.set_up()
+    sockets = world.attic.push.sockets
+    await until(lambda: bool(sockets))
+    before = await Leftovers.now()
+    caplog.clear()
+    for _ in range(RESTARTS):
+        calls = [asyncio.create_task(key(world.look_up())) for _ in range(2)]
+        await world.attic.restart()
+        await asyncio.gather(*calls)
+    await until(lambda: world.server.data.reachable)
+    await world.settle()
+    await until(lambda: len(sockets) == 1)
+    after = await Leftovers.now()
+    assert after.tasks <= before.tasks
+    assert after.sockets <= before.sockets + 2
+    ours = [r for r in caplog.records if r.name.startswith("custom_components.plex")]
+    assert len(ours) <= 2 * RESTARTS
+    assert world.server.data.token
+    assert world.server.data.token.token in {
+        token.text for token in world.attic.transient_tokens
+    }
 
 
 @pytest.mark.usefixtures("disable_block_async_io")

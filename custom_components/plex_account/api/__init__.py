@@ -47,7 +47,8 @@ from .models import (
 )
 from .plex_tv import PLEX_TV_URL, PlexTvClient
 from .reading import objects, parse_url
-from .server import PlexServerClient
+from .remote_access import RemoteAccess, ServerAccount
+from .server import PlexServerClient, PushEvent
 
 __all__ = [
     "PLEX_TV_URL",
@@ -75,8 +76,11 @@ __all__ = [
     "PlexTwoFactorRequiredError",
     "PlexWrongServerError",
     "ProbeOutcome",
+    "PushEvent",
+    "RemoteAccess",
     "Reply",
     "Resource",
+    "ServerAccount",
     "ServerIdentity",
     "ServerList",
     "Service",

@@ -1,8 +1,8 @@
 """The one place that sends a request to Plex and reads the answer."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,7 +23,10 @@ from aiohttp import (
     ClientSession,
     ClientSSLError,
     ClientTimeout,
+    ClientWSTimeout,
+    DummyCookieJar,
     ServerDisconnectedError,
+    WSMsgType,
     hdrs,
 )
 from aiohttp.connector import Connection
@@ -64,6 +67,11 @@ LIST_SIZE: Final = 8 * 1024 * 1024
 MAX_INLINE_SIZE: Final = 32 * 1024
 # What is read at once, however small the pieces are in which it comes.
 READ_SIZE: Final = 16 * 1024
+# Bytes of a pushed message, of which those that we want have a few hundred.
+MESSAGE_SIZE: Final = 64 * 1024
+# Seconds between two signs of life on a WebSocket, and that its end may take.
+HEARTBEAT: float = 15
+CLOSE_TIMEOUT: Final = 0.25
 # Answers such as 102 that only say that there will be one.
 MAX_INTERIM: Final = 8
 
@@ -231,10 +239,75 @@ class PlexSession:
         except TimeoutError as err:
             raise PlexTimeoutError(f"{what}: no answer in {TOTAL_TIMEOUT} s") from err
 
+    async def listen(
+        self,
+        url: URL,
+        *,
+        token: str | None,
+        params: Mapping[str, str],
+        address: str | None = None,
+    ) -> AsyncGenerator[Json]:
+        """Open a WebSocket, and yield what it brings until it is closed.
+
+        None is yielded once it is open; messages that can't be read are passed over.
+        `address` is as for a request. Raises a PlexError if it does not come about.
+        """
+        what = f"WebSocket {url.path}"
+
+        async def upgrade(
+            req: ClientRequest, handler: ClientHandlerType
+        ) -> ClientResponse:
+            response = await _without_cookies(req, handler)
+            if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
+                # Not to be redirected either, which would take the token along.
+                response.close()
+                raise _error(response, b"", what)
+            return response
+
+        async with ClientSession(
+            # The connections are the same, but this one has no cookies.
+            connector=self._session.connector,
+            connector_owner=False,
+            cookie_jar=DummyCookieJar(),
+            middlewares=(upgrade,),
+        ) as session:
+            try:
+                async with asyncio.timeout(CONNECT_TIMEOUT):
+                    socket = await session.ws_connect(
+                        url if address is None else url.with_host(address),
+                        params=params,
+                        headers={**self._headers, "X-Plex-Token": token or ""},
+                        server_hostname=None if address is None else url.host,
+                        timeout=ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
+                        heartbeat=HEARTBEAT,
+                        max_msg_size=MESSAGE_SIZE,
+                    )
+            except TimeoutError as err:
+                raise PlexTimeoutError(f"{what}: no connection in time") from err
+            except (ClientError, UnicodeError) as err:
+                raise _connection_error(err, what) from _harmless(err)
+            async with socket:
+                yield None
+                async for message in socket:
+                    if message.type is WSMsgType.TEXT:
+                        with suppress(ValueError):
+                            yield decode(message.data.encode())
+                    # A flood of them is no reason not to let others run.
+                    await asyncio.sleep(0)
+
 
 def _may_pass(err: PlexError) -> bool:
     """Return if the same request may succeed a moment later."""
     return err.status is None or err.status in _PASSING_STATUSES
+
+
+async def _without_cookies(
+    req: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
+    """Send a request once, whatever cookies there are."""
+    req.headers.pop(hdrs.COOKIE, None)
+    req.response_class = _Response
+    return await handler(req)
 
 
 async def _send(
@@ -245,10 +318,8 @@ async def _send(
     """Send a request once."""
 
     async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        req.headers.pop(hdrs.COOKIE, None)
-        req.response_class = _Response
         try:
-            response = await handler(req)
+            response = await _without_cookies(req, handler)
         except (ClientOSError, ServerDisconnectedError) as err:
             # As one of its own errors, aiohttp would send a DELETE or a GET again.
             raise _connection_error(err, what) from _harmless(err)

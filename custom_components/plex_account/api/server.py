@@ -1,6 +1,9 @@
-"""The security API of a Plex Media Server."""
+"""The security API of a Plex Media Server, and what it tells of itself unasked."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
+from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
 from typing import Self
@@ -23,6 +26,19 @@ from .models import (
     SourceConnectionInformation,
     TransientToken,
 )
+from .remote_access import ServerAccount, concerns_remote_access, is_published
+
+# What the server is to tell; the scan of a library alone would be 1,600 messages.
+_FILTERS = {"filters": "reachability,preference"}
+
+
+class PushEvent(Enum):
+    """What a server tells unasked."""
+
+    OPEN = auto()
+    """Nothing but that it will tell from now on."""
+    REMOTE_ACCESS = auto()
+    """Whether it can be reached from outside may have changed."""
 
 
 class PlexServerClient:
@@ -152,13 +168,53 @@ class PlexServerClient:
             raise PlexNotFoundError(f"No such source: {source}")
         return information
 
+    async def get_account(self) -> ServerAccount:
+        """Return which account the server is signed in to, and its remote access.
+
+        Only asks what the server knows; it is not made to try anything.
+        Source: GET /:/prefs and GET /myplex/account, both for the owner only.
+        Raises PlexPermissionError if the token is not the owner's.
+        """
+        answer = await self._request(":/prefs", DETAILS_SIZE)
+        published = await answer.read(is_published)
+        answer = await self._request("myplex/account", TOKEN_SIZE)
+        return await answer.read(partial(ServerAccount.from_json, published=published))
+
+    async def listen(self) -> AsyncGenerator[PushEvent]:
+        """Yield OPEN, and then what the server tells, until it stops or is gone.
+
+        The server is asked for a sign of life every 15 seconds. It is left to the
+        caller whether to listen again.
+        Source: the WebSocket /:/websockets/notifications. Who may listen is not
+        documented: the owner may, others mostly.
+        Raises PlexAuthenticationError if the token is not accepted, and any other
+        PlexError where there is no such thing on the way.
+        """
+        await self._expect_server()
+        messages = self._session.listen(
+            URL(f"{self._base_url}/:/websockets/notifications"),
+            token=self._token,
+            params=_FILTERS,
+            address=self._address,
+        )
+        async with aclosing(messages):
+            async for message in messages:
+                if message is None:
+                    yield PushEvent.OPEN
+                elif concerns_remote_access(message):
+                    yield PushEvent.REMOTE_ACCESS
+
+    async def _expect_server(self) -> None:
+        """Check who answers before the token is sent."""
+        # Where no certificate proves it, an address may have become another machine's.
+        if self._machine_identifier and not self._is_encrypted:
+            await self.get_identity()
+
     async def _request(
         self, path: str, size: int, params: dict[str, str] | None = None
     ) -> Answer:
         """Send a request with the token."""
-        # Where no certificate proves it, an address may have become another machine's.
-        if self._machine_identifier and not self._is_encrypted:
-            await self.get_identity()
+        await self._expect_server()
         return await self._session.request(
             "GET",
             URL(f"{self._base_url}/{path}"),

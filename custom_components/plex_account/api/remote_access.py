@@ -1,0 +1,83 @@
+"""Whether a server can be reached from outside its home, as it tells itself."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self
+
+from .reading import Json, flag, objects, root, text
+
+# The preference by which an owner turns remote access on.
+PUBLISH_PREFERENCE: Final = "PublishServerOnPlexOnlineKey"
+
+
+class RemoteAccess(StrEnum):
+    """How it is with a server's remote access."""
+
+    AVAILABLE = "available"
+    PENDING = "pending"
+    UNAVAILABLE = "unavailable"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAccount:
+    """What a server tells of the account it is signed in to.
+
+    `remote_access` is None where it says nothing that is known, `signed_in` where it
+    does not say.
+    """
+
+    signed_in: bool | None
+    remote_access: RemoteAccess | None
+
+    @classmethod
+    def from_json(cls, body: Json, *, published: bool | None) -> Self:
+        """Read the answer; `published` is the owner's wish, None if not known.
+
+        The answer holds the account's token too, which is not read.
+        """
+        data = root(body, "MyPlex")
+        state = text(data, "signInState")
+        return cls(
+            signed_in=state == "ok" and text(data, "username") is not None
+            if state
+            else None,
+            remote_access=RemoteAccess.DISABLED
+            if published is False
+            else _remote_access(data),
+        )
+
+
+def _remote_access(data: dict[str, Json]) -> RemoteAccess | None:
+    """Return what Plex has found out when it tried."""
+    match text(data, "mappingState"), text(data, "mappingError"):
+        case "mapped", None:
+            return RemoteAccess.AVAILABLE
+        case "waiting", _:
+            return RemoteAccess.PENDING
+        case "mapped" | "unknown" | "failed", _:
+            return RemoteAccess.UNAVAILABLE
+    return None
+
+
+def is_published(body: Json) -> bool | None:
+    """Return if the owner wants remote access, None if the preferences don't say."""
+    for setting in objects(root(body, "MediaContainer").get("Setting")):
+        if text(setting, "id") == PUBLISH_PREFERENCE:
+            return flag(setting, "value")
+    return None
+
+
+def concerns_remote_access(message: Json) -> bool:
+    """Return if a pushed message may mean that remote access has changed."""
+    data = message.get("NotificationContainer") if isinstance(message, dict) else None
+    if not isinstance(data, dict):
+        return False
+    kind = text(data, "type")
+    return kind == "reachability" or (
+        kind == "preference"
+        and any(
+            text(setting, "id") == PUBLISH_PREFERENCE
+            for setting in objects(data.get("Setting"))
+        )
+    )
