@@ -22,6 +22,7 @@ PARTS = (
     "refresh",
     "quiet_day",
     "failure",
+    "push",
     "fleet",
     "weight",
 )

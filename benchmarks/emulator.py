@@ -14,7 +14,13 @@ from typing import Any
 
 from aiohttp import ClientSession, TCPConnector
 
-from tests.plex_emulator import Account, CertificateAuthority, Connection, PlexEmulator
+from tests.plex_emulator import (
+    Account,
+    CertificateAuthority,
+    Connection,
+    PlexEmulator,
+    Vanish,
+)
 
 from .measuring import Target
 from .process import Child
@@ -58,6 +64,10 @@ class World:
     async def set_latency(self, seconds: float) -> None:
         """Let every answer take so much longer."""
         await self.child("set_latency", seconds=seconds)
+
+    async def set_asleep(self, *, asleep: bool) -> None:
+        """Let the servers sleep, so that nobody answers there, or wake them."""
+        await self.child("set_asleep", asleep=asleep)
 
     async def count_requests(self) -> Counter[tuple[str, str]]:
         """Return how often each host was asked for each path since the last time."""
@@ -133,6 +143,15 @@ class _Emulation:
         for host in (self._plex.tv, *self._plex.servers):
             host.latency = seconds
 
+    async def set_asleep(self, *, asleep: bool) -> None:
+        """Let the servers hang up on everybody, and have forgotten all tokens."""
+        self._plex.faults.clear()
+        if asleep:
+            self._plex.faults.add(Vanish(), host="Server *")
+        for server in self._plex.servers:
+            server.forget_tokens()
+            await server.push.hang_up()
+
     async def count_requests(self) -> object:
         """Tell what was asked since the last time."""
         counts = Counter(
@@ -171,6 +190,7 @@ async def _main() -> None:
             await serve_async(
                 {
                     "describe": emulation.describe,
+                    "set_asleep": emulation.set_asleep,
                     "set_latency": emulation.set_latency,
                     "count_requests": emulation.count_requests,
                 }

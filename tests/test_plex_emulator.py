@@ -128,6 +128,7 @@ async def test_plexapi_alerts(world: DemoWorld, owner_token: str) -> None:
     await attic.map_port("failed", "unreachable")
     await until(lambda: bool(alerts))
     await asyncio.to_thread(listener.stop)
+    await asyncio.to_thread(listener.join)
     assert alerts == [
         {
             "type": "reachability",

@@ -38,7 +38,7 @@ class PushListener:
         client: Callable[[Connection, str], PlexServerClient],
         async_on_event: Callable[[PushEvent | None], None],
     ) -> None:
-        """Do nothing yet; the last is told of events, and of None for an end."""
+        """Do nothing yet; the last is told of events, and of None to have a look."""
         self._name = name
         self._slots = slots
         self._client = client
@@ -73,11 +73,14 @@ class PushListener:
     async def _async_listen(self, connection: Connection, token: str) -> None:
         """Listen again and again, less and less often where it does not last."""
         pause = MIN_PAUSE
+        again = False
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
             try:
-                await self._async_listen_once(self._client(connection, token))
+                await self._async_listen_once(
+                    self._client(connection, token), again=again
+                )
             except PlexAuthenticationError:
                 LOGGER.debug("%s does not push with this token", self._name)
                 self._refused = token
@@ -85,17 +88,23 @@ class PushListener:
             except PlexError as err:
                 if pause == MIN_PAUSE:
                     LOGGER.debug("%s does not push: %s", self._name, err)
+            again = True
             if loop.time() - started > MAX_PAUSE:
                 pause = MIN_PAUSE
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(2 * pause, MAX_PAUSE)
 
-    async def _async_listen_once(self, client: PlexServerClient) -> None:
+    async def _async_listen_once(
+        self, client: PlexServerClient, *, again: bool
+    ) -> None:
         """Listen until the socket is closed."""
         async with aclosing(client.listen()) as events:
             async with self._slots:
                 await anext(events)
             LOGGER.debug("%s pushes", self._name)
+            if again:
+                # It may have started anew while nobody listened.
+                self._async_on_event(None)
             async for event in events:
                 self._async_on_event(event)
         self._async_on_event(None)
