@@ -56,7 +56,7 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml_dict, parse_yaml
 
-from . import Tick, setup_integration, state_of
+from . import Tick, setup_integration, state_of, until
 from .const import CLIENT_IDENTIFIER, PASSWORD, PHONE, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
@@ -249,6 +249,7 @@ async def home(
     await setup_integration(hass, entry)
     replacements = {
         "binary_sensor.attic_connectivity": CONNECTIVITY,
+        "sensor.attic_remote_access": "sensor.keller_remote_access",
         "binary_sensor.ada_plex_pass": "binary_sensor.hopper_plex_pass",
         "media_player.plex_living_room": PLAYER,
         "media_player.living_room_tv": TELEVISION,
@@ -340,6 +341,7 @@ def test_every_example_is_run() -> None:
         "Bedtime story in the living room",
         "Play a Plex item",
         "Plex server unreachable",
+        "Plex remote access lost",
         "Find a shared Plex server",
     }
     assert set(CONFIGURATIONS) == {"rest_command", "recorder", "logger"}
@@ -483,6 +485,27 @@ async def test_unreachable(hass: HomeAssistant, home: Home, tick: Tick) -> None:
             "Home Assistant has not reached the Plex Media Server for ten minutes."
         ),
     }
+
+
+async def test_remote_access_lost(hass: HomeAssistant, home: Home, tick: Tick) -> None:
+    """A warning comes once a server is not found from outside, not if it is gone."""
+    warnings = async_mock_service(hass, "persistent_notification", "create")
+    await add_automation(hass, home.example("Plex remote access lost"))
+    sensor = "sensor.keller_remote_access"
+    await until(lambda: state_of(hass, sensor) == "available")
+    await home.server.stop()
+    await until(lambda: state_of(hass, CONNECTIVITY) == "off")
+    await tick(timedelta(minutes=6))
+    assert not warnings
+    await home.server.start()
+    await tick(SERVER_POLL)
+    await until(lambda: state_of(hass, sensor) == "available")
+    await until(lambda: bool(home.server.push.sockets))
+    await home.server.map_port("mapped", "unreachable")
+    await until(lambda: state_of(hass, sensor) == "unavailable")
+    await tick(timedelta(minutes=6))
+    (warning,) = warnings
+    assert shown(warning)["title"] == "Keller can't be reached from outside"
 
 
 async def test_away_for_a_moment(hass: HomeAssistant, home: Home, tick: Tick) -> None:
@@ -832,9 +855,9 @@ def test_figures() -> None:
     assert (PROBE_TIMEOUT, BETTER_TIER_GRACE) == (4, 0.25)
     assert (TOTAL_TIMEOUT, MAX_RETRIES) == (15, 2)
     to_plex_tv = 2 * day // ACCOUNT_UPDATE_INTERVAL + day // PING_INTERVAL
-    to_server = day // SERVER_UPDATE_INTERVAL
+    to_server = day // SERVER_UPDATE_INTERVAL + 2 * day // ACCOUNT_UPDATE_INTERVAL
     words = " ".join(DOCS.split())
-    assert f"{to_plex_tv} requests to plex.tv, and {to_server} to each" in words
+    assert f"{to_plex_tv} requests to plex.tv, and at most {to_server} to each" in words
 
 
 def links(text: str) -> list[str]:
