@@ -343,6 +343,7 @@ async def test_home_assistant_stops(
         (True, ("unknown", ""), STATE_UNAVAILABLE),
         (True, ("odd", ""), STATE_UNKNOWN),
         (False, ("mapped", ""), "disabled"),
+        (None, ("mapped", ""), "available"),
     ],
 )
 @pytest.mark.parametrize("xml_only", [False, True])
@@ -350,7 +351,7 @@ async def test_remote_access(
     hass: HomeAssistant,
     attic: MediaServer,
     config_entry: MockConfigEntry,
-    publishes: bool,
+    publishes: bool | None,
     mapping: tuple[str, str],
     expected: str,
     xml_only: bool,

@@ -398,14 +398,17 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     def _async_pin_done(self, task: asyncio.Task[User | None]) -> None:
         """Go on, whether somebody has come back or signed in on another device."""
-        if not task.cancelled() and not self._removed:
-            self.hass.async_create_task(self._async_go_on(), "Plex sign-in")
-
-    async def _async_go_on(self) -> None:
-        """Go on unless the frontend has asked for what comes next by itself."""
-        step = self.cur_step
-        if step and step.get("step_id") == "browser_wait":
-            await self.hass.config_entries.flow.async_configure(self.flow_id)
+        step_id = self.cur_step and self.cur_step.get("step_id")
+        if (
+            not task.cancelled()
+            and not self._removed
+            # Else the frontend has asked for what comes next by itself.
+            and step_id == "browser_wait"
+        ):
+            self.hass.async_create_task(
+                self.hass.config_entries.flow.async_configure(self.flow_id),
+                "Plex sign-in",
+            )
 
     async def _async_finish(self, user: User) -> ConfigFlowResult:
         """Create the entry, or update the one that this flow is about."""

@@ -603,8 +603,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     async def _async_fetch_account(self) -> None:
         """Take over what the server tells of its account; keep it if it does not."""
         data = self.data
-        if not data.connection or not data.token:
-            return
+        # Nobody comes here for a server that has not been reached.
+        assert data.connection
+        assert data.token
         client = self._connector.client(data.connection, data.token.token)
         try:
             account = await client.get_account()

@@ -90,8 +90,8 @@ class MediaServer(Host):
         self.shares: dict[Account, Share] = {}
         self.claimed = True
         self.push = Push()
-        self.publishes = True
-        """Whether its owner wants it to be reached from outside."""
+        self.publishes: bool | None = True
+        """Whether its owner wants it to be reached from outside; None is not told."""
         self.mapping = ("mapped", "")
         """What has come of that: a state, and an error."""
         self.api_version = "1.2.3"
@@ -297,14 +297,17 @@ class MediaServer(Host):
     def _preferences(self, received: Received, access: Access) -> Answer:
         _require_owner(access)
         settings: list[Data] = [
-            {"id": "FriendlyName", "type": "text", "value": self.name},
-            {
-                "id": "PublishServerOnPlexOnlineKey",
-                "type": "bool",
-                "hidden": True,
-                "value": self.publishes,
-            },
+            {"id": "FriendlyName", "type": "text", "value": self.name}
         ]
+        if self.publishes is not None:
+            settings.append(
+                {
+                    "id": "PublishServerOnPlexOnlineKey",
+                    "type": "bool",
+                    "hidden": True,
+                    "value": self.publishes,
+                }
+            )
         return self._reply(received, {"size": len(settings), "Setting": settings})
 
     def _myplex_account(self, received: Received, access: Access) -> Answer:
