@@ -75,6 +75,21 @@ class World:
         return Counter({(host, path): count for host, path, count in rows})
 
 
+def world_here(
+    plex: PlexEmulator, account: Account, authority: CertificateAuthority
+) -> World:
+    """Return the world of an emulator that runs in this very process."""
+    return World(
+        child=None,  # type: ignore[arg-type] # nobody else is to be asked
+        url=plex.url,
+        uuid=account.user.uuid,
+        token=plex.tv.issue(account, CLIENT_IDENTIFIER).text,
+        servers=[server.name for server in plex.servers],
+        target=None,
+        certificates=authority.pem,
+    )
+
+
 @asynccontextmanager
 async def emulated(
     *, servers: int = 1, holes: int = 0, tls: bool = True

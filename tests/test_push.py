@@ -1,8 +1,6 @@
 """Tests of push: what happens to a server is known at once, and nothing storms."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 import logging
 import random
@@ -56,14 +54,6 @@ async def listening(
 async def settle(hass: HomeAssistant) -> None:
     """Wait for what has been started."""
     await hass.async_block_till_done(wait_background_tasks=True)
-
-
-@asynccontextmanager
-async def stopped(server: MediaServer) -> AsyncGenerator[None]:
-    """Let a server be down for a while."""
-    await server.stop()
-    yield
-    await server.start()
 
 
 @pytest.mark.usefixtures("listening")

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import TCPConnector
 
-from benchmarks.emulator import CLIENT_IDENTIFIER, PASSWORD, USERNAME, World
+from benchmarks.emulator import PASSWORD, USERNAME, world_here
 from benchmarks.figures import Report, at_most
 from benchmarks.home_assistant import DOMAIN, account_in, home_assistant
 from benchmarks.measuring import verify
@@ -154,16 +154,7 @@ async def _home(servers: int) -> AsyncGenerator[_Home]:
         resolver = hass.data[DATA_RESOLVER]
         assert isinstance(resolver, LoopbackResolver)
         resolver.patterns.append("*.plex.direct")
-        world = World(
-            child=None,  # type: ignore[arg-type] # it is in this very process
-            url=plex.url,
-            uuid=ada.user.uuid,
-            token=plex.tv.issue(ada, CLIENT_IDENTIFIER).text,
-            servers=[server.name for server in plex.servers],
-            target=None,
-            certificates=authority.pem,
-        )
-        async with account_in(hass, world) as entry:
+        async with account_in(hass, world_here(plex, ada, authority)) as entry:
             yield _Home(hass, entry, plex)
 
 

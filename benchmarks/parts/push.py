@@ -8,13 +8,13 @@ day on which it sleeps for eight hours, in simulated time.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 import time
 
-from benchmarks.emulator import CLIENT_IDENTIFIER, PASSWORD, USERNAME, World
+from benchmarks.emulator import PASSWORD, USERNAME, world_here
 from benchmarks.figures import Report, at_most
 from benchmarks.home_assistant import account_in, home_assistant
 from benchmarks.process import Child
+from tests import until
 from tests.plex_emulator import CertificateAuthority, PlexEmulator
 
 ROUNDS = 3
@@ -29,34 +29,25 @@ async def run(report: Report) -> None:
     async with PlexEmulator(authority=authority) as plex, home_assistant() as hass:
         ada = plex.add_account(USERNAME, password=PASSWORD)
         attic = await plex.add_server("Attic", owner=ada)
-        world = World(
-            child=None,  # type: ignore[arg-type] # it is in this very process
-            url=plex.url,
-            uuid=ada.user.uuid,
-            token=plex.tv.issue(ada, CLIENT_IDENTIFIER).text,
-            servers=[attic.name],
-            target=None,
-            certificates=authority.pem,
-        )
-        async with account_in(hass, world):
+        async with account_in(hass, world_here(plex, ada, authority)):
 
             def is_on() -> bool:
                 state = hass.states.get(STATE)
                 return bool(state and state.state == "on")
 
             for _ in range(ROUNDS):
-                await _until(lambda: bool(attic.push.sockets) and is_on())
+                await until(lambda: bool(attic.push.sockets) and is_on())
                 attic.forget_tokens()
                 start = time.perf_counter()
                 await attic.stop()
-                await _until(lambda: not is_on())
+                await until(lambda: not is_on())
                 off.append(time.perf_counter() - start)
                 await asyncio.sleep(ABSENCE)
                 start = time.perf_counter()
                 await attic.start()
-                await _until(lambda: bool(attic.transient_tokens))
+                await until(lambda: bool(attic.transient_tokens))
                 token.append(time.perf_counter() - start)
-                await _until(is_on)
+                await until(is_on)
                 on.append(time.perf_counter() - start)
     report.add("push.off_s", off, goal=at_most(2))
     report.add("push.on_s", on, goal=at_most(10))
@@ -68,9 +59,3 @@ async def run(report: Report) -> None:
         hosts[host] += count
     report.add("push.night_requests", [hosts["Server 0"]])
     report.add("push.night_requests_plex_tv", [hosts["plex.tv"]])
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    """Wait, and look all the time."""
-    while not condition():  # noqa: ASYNC110 - no event tells
-        await asyncio.sleep(0.002)

@@ -1,8 +1,8 @@
 """The one place that sends a request to Plex and reads the answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -271,7 +271,7 @@ class PlexSession:
             cookie_jar=DummyCookieJar(),
             middlewares=(upgrade,),
         ) as session:
-            try:
+            with _connecting(what):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     socket = await session.ws_connect(
                         url if address is None else url.with_host(address),
@@ -282,10 +282,6 @@ class PlexSession:
                         heartbeat=HEARTBEAT,
                         max_msg_size=MESSAGE_SIZE,
                     )
-            except TimeoutError as err:
-                raise PlexTimeoutError(f"{what}: no connection in time") from err
-            except (ClientError, UnicodeError) as err:
-                raise _connection_error(err, what) from _harmless(err)
             async with socket:
                 yield None
                 async for message in socket:
@@ -310,6 +306,18 @@ async def _without_cookies(
     return await handler(req)
 
 
+@contextmanager
+def _connecting(what: str) -> Generator[None]:
+    """Turn what aiohttp raises where a connection fails into a PlexError."""
+    try:
+        yield
+    except TimeoutError as err:
+        raise PlexTimeoutError(f"{what}: no connection in time") from err
+    except (ClientError, UnicodeError) as err:
+        # The latter is Python's own resolver's, about a name that can't be one.
+        raise _connection_error(err, what) from _harmless(err)
+
+
 async def _send(
     send: Callable[..., AbstractAsyncContextManager[ClientResponse]],
     what: str,
@@ -327,16 +335,11 @@ async def _send(
             response.cookies = SimpleCookie()
         return response
 
-    try:
+    with _connecting(what):
         async with send(middlewares=(once,)) as response:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise _error(response, await _read_body(response, TOKEN_SIZE), what)
             body = await _read_body(response, size + 1)
-    except TimeoutError as err:
-        raise PlexTimeoutError(f"{what}: no connection in time") from err
-    except (ClientError, UnicodeError) as err:
-        # The latter is Python's own resolver's, about a name that can't be one.
-        raise _connection_error(err, what) from _harmless(err)
     if len(body) > size:
         raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
     return Answer(

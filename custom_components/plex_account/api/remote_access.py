@@ -62,10 +62,8 @@ def _remote_access(data: dict[str, Json]) -> RemoteAccess | None:
 
 def is_published(body: Json) -> bool | None:
     """Return if the owner wants remote access, None if the preferences don't say."""
-    for setting in objects(root(body, "MediaContainer").get("Setting")):
-        if text(setting, "id") == PUBLISH_PREFERENCE:
-            return flag(setting, "value")
-    return None
+    setting = _publish_setting(root(body, "MediaContainer"))
+    return flag(setting, "value") if setting else None
 
 
 def concerns_remote_access(message: Json) -> bool:
@@ -75,9 +73,13 @@ def concerns_remote_access(message: Json) -> bool:
         return False
     kind = text(data, "type")
     return kind == "reachability" or (
-        kind == "preference"
-        and any(
-            text(setting, "id") == PUBLISH_PREFERENCE
-            for setting in objects(data.get("Setting"))
-        )
+        kind == "preference" and _publish_setting(data) is not None
     )
+
+
+def _publish_setting(data: dict[str, Json]) -> dict[str, Json] | None:
+    """Return the preference among others, None if it is not there."""
+    for setting in objects(data.get("Setting")):
+        if text(setting, "id") == PUBLISH_PREFERENCE:
+            return setting
+    return None
