@@ -9,6 +9,7 @@ from typing import Any, override
 from aiohttp import ClientSession
 
 from .child import Child
+from .waiting import eventually
 
 type Data = dict[str, Any]
 
@@ -71,6 +72,17 @@ class EmulatorClient:
     async def server(self, name: str) -> Data:
         """Return address, identifier and owner of a server."""
         return _named((await self("describe"))["servers"], "name", name)
+
+    async def restart_server(self, name: str) -> None:
+        """Restart a server, and wait until it is asked for a new token."""
+        tokens = {"host": name, "path": "/security/token"}
+        before = len(await self("requests", **tokens))
+        await self("restart_server", server=name)
+
+        async def asked() -> bool | None:
+            return len(await self("requests", **tokens)) > before or None
+
+        await eventually(asked, f"{name} is asked for a new token")
 
 
 def read_json(path: Path) -> Data | None:

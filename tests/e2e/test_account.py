@@ -94,7 +94,7 @@ async def test_log_has_no_secret(
     entry = await sign_in_with_password(home, plex_world, "ada")
     calls = await _calls(home, plex_world, entry, "Attic")
     answers = [await home.action(name, **data) for name, data in calls.items()]
-    await plex_world("restart_server", server="Attic")
+    await plex_world.restart_server("Attic")
     answers += [await home.action(name, **data) for name, data in calls.items()]
     await plex_world("revoke_tokens", account="ada")
     with pytest.raises(HassError, match="Sign in again"):
