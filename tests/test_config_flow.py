@@ -16,12 +16,12 @@ from yarl import URL
 
 from custom_components.plex_account import identity, pins
 from custom_components.plex_account.api import http
+from custom_components.plex_account.callback import async_register_callback
 from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
     DOMAIN,
 )
-from custom_components.plex_account.http import async_register_callback
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntryState,

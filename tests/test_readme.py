@@ -22,6 +22,7 @@ from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_mock_service,
 )
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 import voluptuous as vol
 from yarl import URL
 
@@ -45,6 +46,8 @@ from custom_components.plex_account.coordinator import (
 )
 from homeassistant.components.automation.helpers import async_get_blueprints
 from homeassistant.components.blueprint.models import Blueprint, DomainBlueprints
+from homeassistant.components.media_player import async_process_play_media_url
+from homeassistant.components.media_source import async_resolve_media
 from homeassistant.const import CONF_TOKEN, STATE_ON, EntityCategory
 from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.exceptions import ServiceValidationError
@@ -65,7 +68,7 @@ from .plex_emulator import (
     MediaServer,
     PlexEmulator,
 )
-from .plex_emulator.films import FILE_PATH, METADATA_PATH, POSTER_PATH, RATING_KEY
+from .plex_emulator.library import FILE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -83,17 +86,8 @@ PLAYER = "media_player.plex_den"
 TELEVISION = "media_player.den_tv"
 CONNECTIVITY = "binary_sensor.keller_connectivity"
 LOCAL, REMOTE, RELAY = "192.168.1.5", "203.0.113.8", "198.51.100.5"
-
-# Which addresses a server has, and at which of them a phone finds the poster.
-by_addresses = pytest.mark.parametrize(
-    ("addresses", "expected"),
-    [
-        ([LOCAL, RELAY, REMOTE], REMOTE),
-        ([LOCAL, RELAY], RELAY),
-        ([LOCAL], None),
-    ],
-)
-
+# The film that every server has.
+RATING_KEY = 42
 
 # What is in the README
 
@@ -254,7 +248,7 @@ async def home(
         "media_player.plex_living_room": PLAYER,
         "media_player.living_room_tv": TELEVISION,
         "notify.mobile_app_phone": "notify.mobile_app_nokia",
-        "/library/parts/5114/1638354532/file.mp4": FILE_PATH,
+        "The Tale of Peter Rabbit": "Metropolis",
     }
     return Home(entry, server, shared, replacements)
 
@@ -339,12 +333,12 @@ def test_every_example_is_run() -> None:
     assert set(EXAMPLES) == {
         "Poster of what is playing",
         "Bedtime story in the living room",
-        "Play a Plex item",
+        "Play something from Plex",
         "Plex server unreachable",
         "Plex remote access lost",
         "Find a shared Plex server",
     }
-    assert set(CONFIGURATIONS) == {"rest_command", "recorder", "logger"}
+    assert set(CONFIGURATIONS) == {"recorder", "logger"}
     covered = len(EXAMPLES) + len(CONFIGURATIONS) + 2 * len(ACTIONS)
     assert covered == len(YAML_BLOCKS)
     assert set(BLUEPRINT_PATHS) == {
@@ -383,23 +377,27 @@ async def test_template(hass: HomeAssistant, home: Home) -> None:
     assert Template(text, hass).async_render() == home.entry.entry_id
 
 
-@by_addresses
-async def test_poster(hass: HomeAssistant, home: Home, expected: str | None) -> None:
-    """The poster comes from an address that a phone can use, once for each item."""
+async def assert_poster(client: ClientSessionGenerator, path: str) -> None:
+    """Check that a phone, which has no account, gets a poster of Home Assistant."""
+    async with (await client()).get(path) as answer:
+        assert (answer.status, answer.content_type) == (HTTPStatus.OK, "image/jpeg")
+
+
+async def test_poster(
+    hass: HomeAssistant, home: Home, hass_client_no_auth: ClientSessionGenerator
+) -> None:
+    """The poster comes from Home Assistant, once for each item."""
     notifications = async_mock_service(hass, "notify", "mobile_app_nokia")
     await play(hass, None)
     await add_automation(hass, home.example("Poster of what is playing"))
-    await play(hass, RATING_KEY, media_title="Metropolis (1927)")
-    if expected is None:
-        assert not notifications
-        return
+    await play(hass, RATING_KEY)
     (notification,) = notifications
     assert shown(notification) == {
-        "title": "Metropolis (1927)",
+        "title": "Metropolis",
         "message": "Now playing in the living room",
         "data": notification.data["data"],
     }
-    await assert_works(hass, notification.data["data"]["image"], expected, POSTER_PATH)
+    await assert_poster(hass_client_no_auth, notification.data["data"]["image"])
 
     # Neither a pause nor the end of it is news.
     hass.states.async_set(PLAYER, "paused", {"media_content_id": RATING_KEY})
@@ -416,10 +414,14 @@ def evening(hass: HomeAssistant, freezer: TickingDateTimeFactory) -> None:
     freezer.move_to(dt_util.now().replace(hour=19, minute=29, second=30))
 
 
-async def test_file_on_a_player(
-    hass: HomeAssistant, evening: None, home: Home, tick: Tick
+async def test_title_on_a_player(
+    hass: HomeAssistant,
+    evening: None,
+    home: Home,
+    tick: Tick,
+    hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """The player gets a URL at which the server gives the file."""
+    """The player is told what to play, which Home Assistant has."""
     played = async_mock_service(hass, "media_player", "play_media")
     await add_automation(hass, home.example("Bedtime story in the living room"))
     await hass.async_block_till_done()
@@ -429,36 +431,40 @@ async def test_file_on_a_player(
     await hass.services.async_call(
         "automation", "turn_off", {"entity_id": "all"}, blocking=True
     )
+    await assert_played(hass, hass_client_no_auth, played)
+
+
+async def assert_played(
+    hass: HomeAssistant, client: ClientSessionGenerator, played: list[ServiceCall]
+) -> None:
+    """Check that the player that was told to play gets the film."""
     (call,) = played
     assert shown(call) == {
         "entity_id": [TELEVISION],
         "media_content_id": call.data["media_content_id"],
-        "media_content_type": "video/mp4",
+        "media_content_type": "video",
     }
-    await assert_works(hass, call.data["media_content_id"], LOCAL, FILE_PATH)
+    await async_setup_component(hass, "media_source", {})
+    media = await async_resolve_media(hass, call.data["media_content_id"], TELEVISION)
+    assert media.mime_type == "video/mp4"
+    url = async_process_play_media_url(hass, media.url, allow_relative_url=True)
+    async with (await client()).get(url) as answer:
+        assert await answer.read() == FILE
 
 
 async def test_item_on_a_player(
-    hass: HomeAssistant, home: Home, plex: PlexEmulator
+    hass: HomeAssistant, home: Home, hass_client_no_auth: ClientSessionGenerator
 ) -> None:
-    """The server is asked for the file of an item; the token is not in that URL."""
+    """A title is played, and an unknown one is told."""
     played = async_mock_service(hass, "media_player", "play_media")
-    assert await async_setup_component(
-        hass, "rest_command", CONFIGURATIONS["rest_command"].data
-    )
-    run = await add_script(hass, home.example("Play a Plex item"))
-    await run(response=False, rating_key=str(RATING_KEY), player=TELEVISION)
-    (asked,) = plex.requests.matching(path=METADATA_PATH)
-    assert asked.wants_json
-    assert asked.token.startswith("transient-")
-    assert "X-Plex-Token" not in asked.query
-    (call,) = played
-    assert shown(call) == {
-        "entity_id": [TELEVISION],
-        "media_content_id": call.data["media_content_id"],
-        "media_content_type": "video/mp4",
-    }
-    await assert_works(hass, call.data["media_content_id"], LOCAL, FILE_PATH)
+    run = await add_script(hass, home.example("Play something from Plex"))
+    await run(response=False, title="metro", player=TELEVISION)
+    await assert_played(hass, hass_client_no_auth, played)
+    told = async_mock_service(hass, "persistent_notification", "create")
+    await run(response=False, title="Nobody's", player=TELEVISION)
+    (call,) = told
+    message = "Your Plex servers have nothing that is called Nobody's."
+    assert shown(call)["message"] == message
 
 
 async def warning_after_ten_minutes(
@@ -630,11 +636,14 @@ async def phone(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> str:
     return device.id
 
 
-@by_addresses
 async def test_poster_blueprint(
-    hass: HomeAssistant, home: Home, blueprints: None, phone: str, expected: str | None
+    hass: HomeAssistant,
+    home: Home,
+    blueprints: None,
+    phone: str,
+    hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """The notification has the poster, if a phone can load it from somewhere."""
+    """The notification has the poster, unless the server does not answer."""
     notifications = async_mock_service(hass, "notify", "mobile_app_nokia")
     await play(hass, None)
     await add_from_blueprint(
@@ -655,45 +664,38 @@ async def test_poster_blueprint(
         "target": "nokia-webhook",
         "data": data,
     }
-    if expected is None:
-        assert data == {}
-    else:
-        assert data.keys() == {"image"}
-        await assert_works(hass, data["image"], expected, POSTER_PATH)
+    assert data.keys() == {"image"}
+    await assert_poster(hass_client_no_auth, data["image"])
     await play(hass, None)
+    await home.server.stop()
     await play(hass, RATING_KEY, media_title="Metropolis (1927)")
+    await until(lambda: len(notifications) == 2)
     assert notifications[1].data["title"] == "Metropolis (1927)"
     assert notifications[1].data["message"] == "Plex (den)"
+    assert notifications[1].data["data"] == {}
 
 
-@pytest.mark.parametrize("named", [False, True])
 async def test_play_blueprint(
-    hass: HomeAssistant, home: Home, blueprints: None, named: bool
+    hass: HomeAssistant,
+    home: Home,
+    blueprints: None,
+    hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
-    """The player gets a URL at which the server gives the file."""
+    """The player is told what to play, which Home Assistant has."""
     played = async_mock_service(hass, "media_player", "play_media")
-    uri = home.server.listing.connections[1].uri
     await add_from_blueprint(
         hass,
         "play_on_cast",
         {
             "triggers": [{"trigger": "event", "event_type": "bell"}],
             "server": device_of(hass, home.entry, home.server.machine_identifier),
-            "part": FILE_PATH,
+            "title": "Metropolis",
             "player": TELEVISION,
-        }
-        | ({"base_url": f"{uri}/", "content_type": "video/x-flv"} if named else {}),
+        },
     )
     hass.bus.async_fire("bell")
-    await hass.async_block_till_done()
-    (call,) = played
-    assert shown(call) == {
-        "entity_id": [TELEVISION],
-        "media_content_id": call.data["media_content_id"],
-        "media_content_type": "video/x-flv" if named else "video/mp4",
-    }
-    address = REMOTE if named else LOCAL
-    await assert_works(hass, call.data["media_content_id"], address, FILE_PATH)
+    await until(lambda: bool(played))
+    await assert_played(hass, hass_client_no_auth, played)
 
 
 async def test_unreachable_blueprint(
@@ -776,6 +778,7 @@ async def test_action(hass: HomeAssistant, home: Home, action: str) -> None:
         "config_entry_id": home.entry.entry_id,
         "device_id": device_of(hass, home.entry, home.server.machine_identifier),
         "source": home.server.name,
+        "limit": 1,
     }
     data = {key: ours.get(key, value) for key, value in example.data["data"].items()}
     response = await hass.services.async_call(

@@ -3,9 +3,11 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
 from custom_components.plex_account import services
@@ -33,6 +35,7 @@ from .plex_emulator import (
     Vanish,
     error,
 )
+from .plex_emulator.demo_library import stock
 from .plex_emulator.emulator import LOOPBACK
 
 GET_SOURCE = "get_source_connection_information"
@@ -696,3 +699,116 @@ async def test_moves_while_it_is_asked(
     plex.faults.add(Vanish(Ending.SILENCE), host="Attic", port=port)
     response = await perform(hass, GET_SOURCE, source="Attic")
     assert response["preferred_uri"] == listed.uri
+
+
+async def test_find_media(
+    hass: HomeAssistant,
+    loaded: MockConfigEntry,
+    attic: MediaServer,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> None:
+    """What is found says what to play and where its picture is, without a token."""
+    stock(attic)
+    answer = await call(hass, loaded, "find_media", query="fog")
+    (item,) = answer["items"]
+    picture = item.pop("picture")
+    key = item["rating_key"]
+    place = f"{loaded.unique_id}/{attic.machine_identifier}"
+    assert item == {
+        "title": "Fog",
+        "type": "episode",
+        "subtitle": "The lighthouse keepers · S1E2",
+        "year": None,
+        "duration": 20,
+        "rating_key": key,
+        "server": "Attic",
+        "media_content_id": f"media-source://plex_account/{place}/item/{key}",
+    }
+    async with (await hass_client_no_auth()).get(picture) as shown:
+        assert shown.content_type == "image/jpeg"
+    assert await call(hass, loaded, "find_media", rating_key=f" {key} ") == {
+        "items": [item | {"picture": ANY}]
+    }
+    assert "transient-" not in str(answer)
+    (artist,) = (await call(hass, loaded, "find_media", query="the lanterns"))["items"][
+        1:
+    ]
+    assert (artist["type"], artist["media_content_id"]) == ("artist", None)
+
+
+async def test_find_media_on_several_servers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    loaded: MockConfigEntry,
+    attic: MediaServer,
+) -> None:
+    """The best of each server comes first, and no more than is wanted."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    await call(hass, loaded, "get_user_details", refresh=True)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    stock(attic)
+    stock(cellar)
+
+    async def found(**data: Any) -> list[str]:
+        items = (await call(hass, loaded, "find_media", **data))["items"]
+        return [f"{item['title']} on {item['server']}" for item in items]
+
+    assert await found(query="the l", limit=3) == [
+        "Night of the lanterns on Attic",
+        "Night of the lanterns on Cellar",
+        "The long way home on Attic",
+    ]
+    device = device_id_of(hass, loaded, cellar.machine_identifier)
+    assert await found(query="long way", device_id=device) == [
+        "The long way home on Cellar"
+    ]
+    assert await found(rating_key="100", device_id=device) == [
+        "A train to nowhere on Cellar"
+    ]
+    with pytest.raises(ServiceValidationError, match="Choose one in the field Server"):
+        await found(rating_key="100")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "either Title"),
+        ({"query": "  "}, "either Title"),
+        ({"query": "Fog", "rating_key": "1"}, "either Title"),
+        ({"rating_key": "1/../2"}, "is not a rating key"),
+    ],
+)
+async def test_find_media_mistakes(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    loaded: MockConfigEntry,
+    data: dict[str, str],
+    message: str,
+) -> None:
+    """A mistake is told before anything is asked."""
+    plex.requests.clear()
+    with pytest.raises(ServiceValidationError, match=message):
+        await call(hass, loaded, "find_media", **data)
+    assert not plex.requests
+
+
+async def test_find_media_unknown(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    """That there is no such item is told, and that nothing has a title is no error."""
+    with pytest.raises(HomeAssistantError, match="Attic does not have this item"):
+        await call(hass, loaded, "find_media", rating_key="99999")
+    assert await call(hass, loaded, "find_media", query="nothing") == {"items": []}
+
+
+async def test_find_media_is_for_everybody(
+    hass: HomeAssistant, loaded: MockConfigEntry, hass_read_only_user: MockUser
+) -> None:
+    """As it tells no token, it takes no administrator."""
+    assert await hass.services.async_call(
+        DOMAIN,
+        "find_media",
+        {"query": "Metropolis"},
+        blocking=True,
+        return_response=True,
+        context=Context(user_id=hass_read_only_user.id),
+    )

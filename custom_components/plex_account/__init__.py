@@ -1,7 +1,7 @@
 """The Plex Account integration."""
 
-from homeassistant.const import CONF_TOKEN, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP, Platform
+from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
@@ -9,6 +9,8 @@ from homeassistant.helpers.typing import ConfigType
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .errors import translation
+from .hls import async_stop_transcodes
+from .http import HlsView, MediaView
 from .identity import async_sign_out, plex_tv_client
 from .options_flow import without_server
 from .services import async_setup_services
@@ -25,8 +27,16 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions, which exist whether or not an account is loaded."""
+    """Set up the actions and the door, which are there without an account, too."""
     async_setup_services(hass)
+    hass.http.register_view(HlsView)
+    hass.http.register_view(MediaView)
+
+    async def stop(event: Event) -> None:
+        """Let the servers end what they do for players."""
+        await async_stop_transcodes(hass)
+
+    hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
     return True
 
 
@@ -43,6 +53,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool
 async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool:
     """Unload a Plex account."""
     await entry.runtime_data.store.async_flush()
+    await async_stop_transcodes(hass, entry)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 

@@ -41,9 +41,9 @@ from .api import (
     User,
     parse_url,
 )
+from .callback import async_register_callback, callback_url
 from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER
 from .coordinator import PlexConfigEntry
-from .http import async_register_callback, callback_url
 from .identity import async_sign_out, plex_tv_client
 from .markdown import escape_markdown
 from .options_flow import PlexAccountOptionsFlow

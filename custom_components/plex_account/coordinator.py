@@ -6,13 +6,15 @@ which tells its listeners when that changes. What else a coordinator has is mach
 
 from abc import abstractmethod
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 import random
 from typing import Any, override
+
+from aiohttp import ClientResponse
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
@@ -29,6 +31,8 @@ from .api import (
     PlexAuthenticationError,
     PlexConnectionError,
     PlexError,
+    PlexLibrary,
+    PlexNotFoundError,
     PlexRateLimitError,
     PlexServerClient,
     PlexServerError,
@@ -729,6 +733,62 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             )
 
         return await self._async_with_access(ask)
+
+    async def async_ask_library[T](
+        self, ask: Callable[[PlexLibrary], Coroutine[Any, Any, T]]
+    ) -> T:
+        """Ask the server for something of its library.
+
+        Raises a translated HomeAssistantError, whatever is the matter.
+        """
+        name = self.data.resource.name
+        try:
+            return await self._async_with_access(
+                lambda access: ask(PlexLibrary(self._client(access)))
+            )
+        except PlexNotFoundError as err:
+            raise HomeAssistantError(
+                **translation("media_not_found", name=name)
+            ) from err
+        except PlexError as err:
+            raise HomeAssistantError(**server_error_translation(err, name)) from err
+
+    @asynccontextmanager
+    async def async_stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[ClientResponse]:
+        """Give the answer for a file, a second time if we have to connect anew.
+
+        Raises as async_get_access does, or the PlexError of the server's answer.
+        """
+        async with AsyncExitStack() as stack:
+
+            async def ask(access: ServerAccess) -> ClientResponse:
+                return await stack.enter_async_context(
+                    self._client(access).stream(
+                        method, path, headers=headers, params=params
+                    )
+                )
+
+            yield await self._async_with_access(ask)
+
+    async def async_tell(
+        self, path: str, *, headers: Mapping[str, str], params: Mapping[str, str]
+    ) -> None:
+        """Tell the server something, if it is there: it is not looked for.
+
+        Raises the PlexError of the server's answer.
+        """
+        data = self.data
+        if data.reachable and data.connection and data.token:
+            client = self._connector.client(data.connection, data.token.token)
+            async with client.stream("GET", path, headers=headers, params=params):
+                pass
 
     def _client(self, access: ServerAccess) -> PlexServerClient:
         """Return a client of the server."""

@@ -28,15 +28,20 @@ from .api import PlainHttp, PlexError, Reply, at_address
 from .const import DOMAIN, PLEX_TV
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
 from .errors import server_error_translation, translation
+from .media import async_picture, async_search, media_content_id, subtitle
 from .sources import SERVER_SCHEME, SourceAnswer, async_look_up_source, parse_source
 
 SERVICE_GET_USER_DETAILS = "get_user_details"
 SERVICE_GET_TRANSIENT_TOKEN = "get_transient_token"
 SERVICE_GET_SOURCE_CONNECTION_INFORMATION = "get_source_connection_information"
 SERVICE_GET_SOURCES = "get_sources"
+SERVICE_FIND_MEDIA = "find_media"
 
 ATTR_ASK_DEVICE_ID = "ask_device_id"
+ATTR_LIMIT = "limit"
 ATTR_PROBE = "probe"
+ATTR_QUERY = "query"
+ATTR_RATING_KEY = "rating_key"
 ATTR_REFRESH = "refresh"
 ATTR_SOURCE = "source"
 
@@ -64,6 +69,17 @@ SERVICE_GET_SOURCE_CONNECTION_INFORMATION_SCHEMA = vol.Schema(
         vol.Optional(ATTR_ASK_DEVICE_ID): cv.string,
         vol.Optional(ATTR_REFRESH, default=False): cv.boolean,
         vol.Optional(ATTR_PROBE, default=True): cv.boolean,
+    }
+)
+SERVICE_FIND_MEDIA_SCHEMA = vol.Schema(
+    {
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_QUERY): cv.string,
+        vol.Optional(ATTR_RATING_KEY): cv.string,
+        vol.Optional(ATTR_DEVICE_ID): cv.string,
+        vol.Optional(ATTR_LIMIT, default=10): vol.All(
+            vol.Coerce(int), vol.Range(min=1, max=50)
+        ),
     }
 )
 SERVICE_GET_SOURCES_SCHEMA = vol.Schema({vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string})
@@ -298,6 +314,46 @@ async def _async_get_sources(call: ServiceCall) -> ServiceResponse:
     }
 
 
+@_in_time
+async def _async_find_media(call: ServiceCall) -> ServiceResponse:
+    """Find films, episodes, music and whatever else the servers have."""
+    account = _account(call)
+    server = _server(call, account, ATTR_DEVICE_ID)
+    query = call.data.get(ATTR_QUERY, "").strip()
+    rating_key = call.data.get(ATTR_RATING_KEY, "").strip()
+    limit = call.data[ATTR_LIMIT]
+    if bool(query) == bool(rating_key):
+        raise ServiceValidationError(**translation("query_or_rating_key"))
+    if query:
+        servers = [server] if server else list(account.servers.values())
+        found = await async_search(servers, query, limit)
+    elif not (rating_key.isascii() and rating_key.isdigit()):
+        raise ServiceValidationError(
+            **translation("invalid_rating_key", rating_key=rating_key)
+        )
+    else:
+        only = server or _only_server(account)
+        found = [
+            (only, await only.async_ask_library(lambda lib: lib.get_item(rating_key)))
+        ]
+    return {
+        "items": [
+            {
+                "title": item.title,
+                "type": item.type,
+                "subtitle": subtitle(item),
+                "year": item.year,
+                "duration": None if item.duration is None else round(item.duration),
+                "rating_key": item.rating_key,
+                "server": server.data.resource.name,
+                "media_content_id": media_content_id(server, item),
+                "picture": async_picture(call.hass, server, item),
+            }
+            for server, item in found[:limit]
+        ]
+    }
+
+
 def _time(when: datetime | None) -> str | None:
     """Return a time as JSON has it."""
     return when.isoformat() if when else None
@@ -354,8 +410,8 @@ def _latency(result: Reply | PlexError | None) -> float | None:
 def async_setup_services(hass: HomeAssistant) -> None:
     """Set up the actions.
 
-    They are for administrators and automations only, since they tell tokens, addresses
-    and personal details.
+    Those that tell tokens, addresses or personal details are for administrators and
+    automations only.
     """
     async_register_admin_service(
         hass,
@@ -387,5 +443,12 @@ def async_setup_services(hass: HomeAssistant) -> None:
         SERVICE_GET_SOURCES,
         _async_get_sources,
         schema=SERVICE_GET_SOURCES_SCHEMA,
+        supports_response=SupportsResponse.ONLY,
+    )
+    hass.services.async_register(
+        DOMAIN,
+        SERVICE_FIND_MEDIA,
+        _async_find_media,
+        schema=SERVICE_FIND_MEDIA_SCHEMA,
         supports_response=SupportsResponse.ONLY,
     )

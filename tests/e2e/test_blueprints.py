@@ -4,15 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 
 from aiohttp import ClientSession
 import pytest
 from yarl import URL
 
 from tests.const import PHONE
-from tests.plex_emulator.certificates import CertificateAuthority
-from tests.plex_emulator.films import FILE, FILE_PATH, POSTER_PATH, RATING_KEY
 
 from .emulator_process import EmulatorClient
 from .hass_client import Data, HassClient
@@ -21,6 +18,7 @@ from .sign_in import sign_in_with_password
 from .waiting import eventually
 
 SERVER = "Attic"
+TITLE = "A train to nowhere"
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PLAYER = "media_player.plex_living_room"
 # Seconds, for what takes a moment.
@@ -95,12 +93,11 @@ async def add_from_blueprint(
         await home.remove_automation(name)
 
 
-async def fetch(plex: EmulatorClient, authority: Path, url: URL) -> tuple[int, bytes]:
-    """Ask the server for what is at a URL, wherever the URL leads."""
-    here = URL((await plex.server(SERVER))["url"]).join(url.relative())
-    context = CertificateAuthority.load(authority).client_context()
-    async with ClientSession() as session, session.get(here, ssl=context) as response:
-        return response.status, await response.read()
+async def fetch(home: HassClient, path: str) -> tuple[str, bytes]:
+    """Ask Home Assistant for what is at a path, as somebody without an account."""
+    async with ClientSession() as session, session.get(home.url + path) as response:
+        assert response.status == HTTPStatus.OK
+        return response.content_type, await response.read()
 
 
 async def test_poster(
@@ -126,8 +123,8 @@ async def test_poster(
     ):
         playing = {
             "friendly_name": "Plex (Living room)",
-            "media_content_id": RATING_KEY,
-            "media_title": "Metropolis (1927)",
+            "media_content_id": 100,
+            "media_title": TITLE,
         }
         await home.rest(
             "POST",
@@ -135,44 +132,36 @@ async def test_poster(
             {"state": "playing", "attributes": playing},
         )
         notification = await anext(notifications)
-    assert notification["title"] == "Metropolis (1927)"
+    assert notification["title"] == TITLE
     assert notification["message"] == "Plex (Living room)"
-    image = URL(notification["data"]["image"])
-    assert (image.host, image.path) == ("plex.example.invalid", POSTER_PATH)
-    status, picture = await fetch(plex_world, hass_process.authority, image)
-    assert status == HTTPStatus.OK
-    assert picture.startswith(b"\x89PNG")
-    refused, _ = await fetch(plex_world, hass_process.authority, image.with_query(None))
-    assert refused == HTTPStatus.UNAUTHORIZED
+    kind, picture = await fetch(home, notification["data"]["image"])
+    assert (kind, picture[:2]) == ("image/jpeg", b"\xff\xd8")
 
 
 async def test_play_on_cast(
-    home: HassClient,
-    hass_process: HassProcess,
-    plex_world: EmulatorClient,
-    add_from_blueprint: AddAutomation,
-    attic: str,
+    home: HassClient, add_from_blueprint: AddAutomation, attic: str
 ) -> None:
-    """The player gets a URL at which the server gives the file."""
+    """The player is told what to play, and gets it of Home Assistant."""
     await add_from_blueprint(
         "play_on_cast",
         {
             "triggers": [{"trigger": "state", "entity_id": BUTTON}],
             "server": attic,
-            "part": FILE_PATH,
+            "title": TITLE,
             "player": PLAYER,
         },
     )
     before = await home.state(TEXT)
     await home.press(BUTTON)
 
-    async def played() -> URL | None:
-        url = await home.state(TEXT)
-        return URL(url) if url and url != before else None
+    async def played() -> str | None:
+        told = await home.state(TEXT)
+        return told if told and told != before else None
 
-    url = await eventually(played, "the player has got a URL")
-    assert url.origin() == URL((await plex_world.server(SERVER))["url"])
-    assert await fetch(plex_world, hass_process.authority, url) == (HTTPStatus.OK, FILE)
+    told = await eventually(played, "the player is told what to play")
+    media = await home.command("media_source/resolve_media", media_content_id=told)
+    kind, content = await fetch(home, media["url"])
+    assert (kind, content[4:8]) == ("video/mp4", b"ftyp")
 
 
 async def test_server_unreachable(

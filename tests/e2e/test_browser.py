@@ -54,6 +54,7 @@ async def test_tour(
         tour = Tour(home, plex_world, window)
         await tour.add_with_password()
         await tour.see_integration()
+        await tour.watch()
         await tour.paste_examples()
         await tour.add_with_link_code()
         await tour.perform_actions()

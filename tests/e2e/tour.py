@@ -7,11 +7,14 @@ import re
 from playwright.async_api import Locator, expect
 from yarl import URL
 
+from tests.plex_emulator.demo_library import FILMS
+
 from .browser import Actions, Dialog, Frontend, Menu
 from .child import ROOT
 from .emulator_process import EmulatorClient
 from .hass_client import HassClient
 from .hass_process import DOMAIN, TEXT
+from .media_panel import MediaPanel
 from .waiting import eventually
 
 DASHBOARD = "/config/integrations/dashboard"
@@ -24,6 +27,9 @@ USERNAME = "ada"
 # Has no password.
 LINK_USERNAME = "linus"
 SERVER = "Attic"
+
+# Films that are played as they are, and made fit first.
+DIRECT, *_, CONVERTED = FILMS
 
 BLUEPRINT = "Plex: warn when a server is unreachable"
 
@@ -379,6 +385,25 @@ class Tour:
         await self._home.action(
             "get_source_connection_information", source=SERVER, **account
         )
+
+    async def watch(self) -> None:
+        """Look for films in the media panel, and play them in the browser."""
+        panel = MediaPanel(self._frontend)
+        await panel.open("Plex Account", SERVER, "Films")
+        await expect(panel.card(DIRECT)).to_be_visible()
+        # A title is as long as it is.
+        await self._picture("media", may_clip=True)
+        await panel.play(DIRECT)
+        await panel.seek(15)
+        await self._picture("film", may_clip=True)
+        await panel.stop()
+        await panel.play(CONVERTED)
+        await panel.seek(10)
+        await panel.stop()
+        await panel.open("Plex Account", SERVER)
+        await panel.search("fog")
+        await expect(panel.card("Fog (The lighthouse keepers · S1E2)")).to_be_visible()
+        await self._picture("media-search", may_clip=True)
 
     async def download_diagnostics(self, folder: Path) -> None:
         """Download the diagnostics, which tell nothing that is nobody's business."""

@@ -9,6 +9,7 @@ import signal
 from .certificates import CertificateAuthority
 from .control import describe
 from .demo import build_demo_world
+from .demo_library import stock
 from .emulator import PlexEmulator
 from .host import CONTROL
 
@@ -45,7 +46,9 @@ async def run(port: int, state: Path | None, authority: Path | None) -> None:
         loop.add_signal_handler(number, stop.set)
     known = CertificateAuthority.load(authority) if authority else None
     async with PlexEmulator(port=port, authority=known) as plex:
-        await build_demo_world(plex)
+        world = await build_demo_world(plex)
+        stock(world.attic)
+        stock(world.library)
         print(introduction(plex), flush=True)  # noqa: T201 - it is a command
         if state:
             write_state(state, plex)

@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+import mimetypes
 import re
 from ssl import SSLContext
 from typing import Any, override
+import zlib
 
 from aiohttp import web
 
 from . import clock
 from .accounts import Account
-from .films import FILE, FILE_PATH, METADATA_PATH, POSTER_PATH, RATING_KEY
 from .host import Host
-from .pictures import draw_poster
+from .library import Entry, Library, first_characters, initial, page
+from .pictures import POSTER_SIZE, draw_poster
 from .problems import BAD_REQUEST, FORBIDDEN, NOT_FOUND, UNAUTHORIZED, RefusedError
 from .push import PUSH_PATHS, Push
 from .recording import Received
 from .replies import Answer, Data, html_answer, pms_answer
 from .resources import Connection, Listing, Share
+from .transcoder import Transcoder
 from .world import World
 
 TRANSIENT_LIFETIME = 48 * 60 * 60
@@ -26,6 +29,7 @@ SOURCE = re.compile(r"(?P<scheme>server|provider)://(?P<name>[^/\s]+)(/\S*)?")
 TO_WEB_APP = (
     '<script>window.location = window.location.href + "web/index.html"</script>'
 )
+BYTES = re.compile(r"bytes=(\d*)-(\d*)")
 SINCE_SECURITY_RESOURCES = (1, 15, 4)
 
 
@@ -81,15 +85,14 @@ class MediaServer(Host):
             "/myplex/account": self._myplex_account,
             "/security/token": self._security_token,
             "/security/resources": self._security_resources,
-            METADATA_PATH: self._metadata,
-            POSTER_PATH: self._poster,
-            FILE_PATH: self._file,
         }
         self.owner = owner
         self.listing = listing
         self.shares: dict[Account, Share] = {}
         self.claimed = True
         self.push = Push()
+        self.library = Library()
+        self.transcoder = Transcoder()
         self.publishes: bool | None = True
         """Whether its owner wants it to be reached from outside; None is not told."""
         self.mapping = ("mapped", "")
@@ -188,7 +191,7 @@ class MediaServer(Host):
             return self._reply(received, self._identity())
         try:
             access = self._authenticate(received)
-            route = self._routes.get(received.path, _not_found)
+            route = self._routes.get(received.path, self._library)
             return route(received, access)
         except RefusedError as refused:
             at_root = received.path == "/" and refused.problem is UNAUTHORIZED
@@ -333,22 +336,138 @@ class MediaServer(Host):
         _require_owner(access)
         return self._reply(received, {"size": 0})
 
-    def _metadata(self, received: Received, access: Access) -> Answer:
-        film = {
-            "ratingKey": str(RATING_KEY),
-            "title": "Metropolis (1927)",
-            "thumb": POSTER_PATH,
-            "Media": [{"Part": [{"key": FILE_PATH}]}],
+    def _library(self, received: Received, access: Access) -> Answer:
+        """Answer what is about the libraries, all that is left."""
+        library, parts = self.library, received.path.strip("/").split("/")
+        match parts:
+            case ["library", "sections"]:
+                sections = [section.data() for section in library.sections]
+                return self._reply(
+                    received, {"size": len(sections), "Directory": sections}
+                )
+            case ["library", "sections", key, *rest] if section := library.section(key):
+                match rest:
+                    case ["all"]:
+                        return self._page(received, section.entries)
+                    case ["firstCharacter"] if section.by_character:
+                        return self._reply(received, first_characters(section))
+                    case ["firstCharacter", letter]:
+                        return self._page(
+                            received,
+                            [e for e in section.entries if initial(e) == letter],
+                        )
+                    case ["composite", _]:
+                        return _picture(section.title)
+            case ["library", "parts", *_] if content := library.find_file(
+                received.path
+            ):
+                return self._part(received, content)
+            case ["photo", ":", "transcode"]:
+                return self._photo(received)
+            case ["video" | "music", ":", "transcode", "universal", *rest]:
+                return self._transcode(received, rest)
+            case ["library", "metadata", key, *rest] if entry := library.find(key):
+                match rest:
+                    case []:
+                        return self._page(received, [entry])
+                    case ["children"]:
+                        return self._page(received, entry.children)
+                    case ["thumb" | "art", *_]:
+                        return _picture(entry.title)
+            case ["library", "recentlyAdded"]:
+                return self._page(received, list(library.entries())[::-1])
+            case ["hubs", "continueWatching"]:
+                hub = {"type": "mixed", "hubIdentifier": "continueWatching"}
+                hub |= page(library.watching, 0, None)
+                return self._reply(received, {"size": 1, "Hub": [hub]})
+            case ["hubs", "search"]:
+                return self._search(received)
+            case ["playlists"]:
+                return self._page(received, library.playlists)
+            case ["playlists", key, *rest] if entry := library.find(key):
+                return self._page(received, entry.children if rest else [entry])
+        raise RefusedError(NOT_FOUND)
+
+    def _part(self, received: Received, content: bytes) -> Answer:
+        """Answer a file, or as much of it as is wanted."""
+        kind = mimetypes.guess_type(received.path)[0] or "video/x-matroska"
+        headers = {
+            "Accept-Ranges": "bytes",
+            "ETag": f'"{zlib.crc32(content):x}"',
+            "Last-Modified": "Tue, 12 Nov 2024 00:00:00 GMT",
         }
-        return self._reply(received, {"size": 1, "Metadata": [film]})
+        wanted = BYTES.fullmatch(received.headers.get("Range", ""))
+        if wanted is None:
+            return Answer(200, content, kind, headers)
+        start, end = wanted[1], wanted[2]
+        first = int(start) if start else len(content) - int(end)
+        last = int(end) if start and end else len(content) - 1
+        if first >= len(content):
+            headers["Content-Range"] = f"bytes */{len(content)}"
+            return Answer(416, b"", kind, headers)
+        some = content[first : last + 1]
+        end_at = first + len(some) - 1
+        headers["Content-Range"] = f"bytes {first}-{end_at}/{len(content)}"
+        return Answer(206, some, kind, headers)
 
-    def _poster(self, received: Received, access: Access) -> Answer:
-        return Answer(
-            body=draw_poster(self.machine_identifier), content_type="image/png"
-        )
+    def _photo(self, received: Received) -> Answer:
+        """Answer a picture in the size that is wanted, if it is one of ours."""
+        match received.field("url").strip("/").split("/"):
+            case ["library", "metadata", key, "thumb" | "art", *_]:
+                entry = self.library.find(key)
+            case _:
+                entry = None
+        if entry is None:
+            raise RefusedError(NOT_FOUND)
+        size = int(received.field("width")), int(received.field("height"))
+        return _picture(entry.title, size)
 
-    def _file(self, received: Received, access: Access) -> Answer:
-        return Answer(body=FILE, content_type="video/mp4")
+    def _transcode(self, received: Received, path: list[str]) -> Answer:
+        """Answer what a player fetches of a film that is made fit for it."""
+        client = received.value("X-Plex-Client-Identifier")
+        match path:
+            case ["start.m3u8"]:
+                _, _, kind, key = received.field("path").split("/")
+                if received.field("protocol") != "hls" or not client:
+                    raise RefusedError(BAD_REQUEST)
+                if kind != "metadata" or self.library.find(key) is None:
+                    raise RefusedError(NOT_FOUND)
+                session = received.field("session")
+                body = self.transcoder.start(client, session)
+                return Answer(200, body, "application/vnd.apple.mpegurl")
+            case ["stop"]:
+                self.transcoder.stop(received.field("session"))
+                return Answer()
+            case ["session", session, "base", name]:
+                content = self.transcoder.file(session, name)
+                if content is not None and name.endswith(".m3u8"):
+                    return Answer(200, content, "application/vnd.apple.mpegurl")
+                if content is not None:
+                    return Answer(200, content, "video/mp2t")
+        raise RefusedError(NOT_FOUND)
+
+    def _search(self, received: Received) -> Answer:
+        """Find what has a text in its title, by what it is."""
+        query = received.field("query").casefold()
+        if not query:
+            raise RefusedError(BAD_REQUEST)
+        hubs: dict[str, list[Entry]] = {}
+        for entry in self.library.entries():
+            if query in entry.title.casefold():
+                hubs.setdefault(entry.type, []).append(entry)
+        limit = int(received.field("limit") or 3)
+        found = [
+            {"type": kind, "hubIdentifier": kind, "title": f"{kind}s"}
+            | page(entries, 0, limit)
+            for kind, entries in hubs.items()
+        ]
+        return self._reply(received, {"size": len(found), "Hub": found})
+
+    def _page(self, received: Received, entries: list[Entry]) -> Answer:
+        """Answer some of a list."""
+        start = int(received.value("X-Plex-Container-Start") or 0)
+        size = received.value("X-Plex-Container-Size")
+        return self._reply(received, page(entries, start, int(size) if size else None))
 
     def _security_token(self, received: Received, access: Access) -> Answer:
         if received.field("type") != "delegation" or received.field("scope") != "all":
@@ -436,5 +555,5 @@ def _require_owner(access: Access) -> None:
         raise RefusedError(FORBIDDEN)
 
 
-def _not_found(received: Received, access: Access) -> Answer:
-    raise RefusedError(NOT_FOUND)
+def _picture(title: str, size: tuple[int, int] = POSTER_SIZE) -> Answer:
+    return Answer(200, draw_poster(title, *size), "image/jpeg")

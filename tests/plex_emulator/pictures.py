@@ -4,8 +4,9 @@ import hashlib
 from io import BytesIO
 import zlib
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
+POSTER_SIZE = (100, 150)
 QR_SIZE = 25
 QR_CORNER = 7
 QR_MARGIN = 2
@@ -14,12 +15,21 @@ QR_SCALE = 6
 
 def draw_avatar(uuid: str, size: int = 32) -> bytes:
     """Draw a square in a colour that depends on who it is for."""
-    return _plain(uuid, size, size)
+    red, green, blue, _ = zlib.crc32(uuid.encode()).to_bytes(4)
+    return _png(Image.new("RGB", (size, size), (red, green, blue)))
 
 
-def draw_poster(server: str) -> bytes:
-    """Draw a poster in a colour that depends on whose it is."""
-    return _plain(server, 20, 30)
+def draw_poster(title: str, width: int, height: int) -> bytes:
+    """Draw a poster in a colour that depends on the title, which it shows."""
+    red, green, blue, _ = zlib.crc32(title.encode()).to_bytes(4)
+    poster = Image.new("RGB", (width, height), (red // 2, green // 2, blue // 2))
+    draw = ImageDraw.Draw(poster)
+    font = ImageFont.load_default(width / 9)
+    for line, word in enumerate(title.split()):
+        draw.text((width / 12, height / 8 * (line + 1)), word, "white", font)
+    buffer = BytesIO()
+    poster.save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def draw_qr_code(text: str) -> bytes:
@@ -38,12 +48,6 @@ def draw_qr_code(text: str) -> bytes:
     page.paste(code, (QR_MARGIN, QR_MARGIN))
     side = page.width * QR_SCALE
     return _png(page.resize((side, side), Image.Resampling.NEAREST))
-
-
-def _plain(name: str, width: int, height: int) -> bytes:
-    """Draw nothing but the colour of a name."""
-    red, green, blue, _ = zlib.crc32(name.encode()).to_bytes(4)
-    return _png(Image.new("RGB", (width, height), (red, green, blue)))
 
 
 def _png(picture: Image.Image) -> bytes:

@@ -2,7 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -75,7 +81,21 @@ CLOSE_TIMEOUT: Final = 0.25
 # Answers such as 102 that only say that there will be one.
 MAX_INTERIM: Final = 8
 
+# What is read at once of a file, and handed on.
+STREAM_SIZE: Final = 256 * 1024
+# Seconds that a file may pause, as while a disk wakes up.
+STREAM_TIMEOUT: Final = 30
+
 _TIMEOUT = ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
+_STREAM_TIMEOUT = ClientTimeout(
+    total=None, connect=CONNECT_TIMEOUT, sock_read=STREAM_TIMEOUT
+)
+_STREAM_STATUSES = {
+    HTTPStatus.OK,
+    HTTPStatus.PARTIAL_CONTENT,
+    HTTPStatus.NOT_MODIFIED,
+    HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+}
 # A fault in between that a moment later may be over.
 _PASSING_STATUSES = {
     HTTPStatus.BAD_GATEWAY,
@@ -239,6 +259,50 @@ class PlexSession:
         except TimeoutError as err:
             raise PlexTimeoutError(f"{what}: no answer in {TOTAL_TIMEOUT} s") from err
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        url: URL,
+        *,
+        token: str,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+        address: str | None = None,
+    ) -> AsyncGenerator[ClientResponse]:
+        """Send a request once, and give the answer with a body that is yet to be read.
+
+        It may take as long as it does, but no pause in it more than a while. `headers`
+        are sent as they are beside our own. An answer of 200, 206, 304 or 416 is given;
+        any other, or none, raises a PlexError as a request does. `address` is as for a
+        request. What goes wrong while the body is read is aiohttp's ClientError.
+        """
+        what = f"{method} {url.path}"
+        send = self._session.request(
+            method,
+            url if address is None else url.with_host(address),
+            params=params,
+            headers={
+                **self._headers,
+                # What is counted is what is sent, not what could be made of it.
+                hdrs.ACCEPT_ENCODING: "identity",
+                **headers,
+                "X-Plex-Token": token,
+            },
+            allow_redirects=False,
+            auto_decompress=False,
+            timeout=_STREAM_TIMEOUT,
+            read_bufsize=STREAM_SIZE,
+            server_hostname=None if address is None else url.host,
+            middlewares=(partial(_once, what=what),),
+        )
+        async with AsyncExitStack() as stack:
+            with _connecting(what):
+                response = await stack.enter_async_context(send)
+                if response.status not in _STREAM_STATUSES:
+                    raise _error(response, await _read_body(response, TOKEN_SIZE), what)
+            yield response
+
     async def listen(
         self,
         url: URL,
@@ -318,25 +382,28 @@ def _connecting(what: str) -> Generator[None]:
         raise _connection_error(err, what) from _harmless(err)
 
 
+async def _once(
+    req: ClientRequest, handler: ClientHandlerType, *, what: str
+) -> ClientResponse:
+    """Send a request, and do not let aiohttp send it again by itself."""
+    try:
+        response = await _without_cookies(req, handler)
+    except (ClientOSError, ServerDisconnectedError) as err:
+        # As one of its own errors, aiohttp would send a DELETE or a GET again.
+        raise _connection_error(err, what) from _harmless(err)
+    if response.cookies:
+        response.cookies = SimpleCookie()
+    return response
+
+
 async def _send(
     send: Callable[..., AbstractAsyncContextManager[ClientResponse]],
     what: str,
     size: int,
 ) -> Answer:
     """Send a request once."""
-
-    async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
-        try:
-            response = await _without_cookies(req, handler)
-        except (ClientOSError, ServerDisconnectedError) as err:
-            # As one of its own errors, aiohttp would send a DELETE or a GET again.
-            raise _connection_error(err, what) from _harmless(err)
-        if response.cookies:
-            response.cookies = SimpleCookie()
-        return response
-
     with _connecting(what):
-        async with send(middlewares=(once,)) as response:
+        async with send(middlewares=(partial(_once, what=what),)) as response:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise _error(response, await _read_body(response, TOKEN_SIZE), what)
             body = await _read_body(response, size + 1)
@@ -388,6 +455,19 @@ def _connection_error(err: Exception, what: str) -> PlexConnectionError:
 def _harmless(err: Exception) -> Exception | None:
     """Return a cause that may be logged: others quote an answer that is no HTTP."""
     return err if isinstance(err, OSError) else None
+
+
+async def read_stream(response: ClientResponse, size: int) -> bytes:
+    """Return the body of a streamed answer, of at most `size` bytes.
+
+    Raises PlexResponseError if it is larger, PlexConnectionError if it breaks off.
+    """
+    what = f"GET {response.url.path}"
+    with _connecting(what):
+        body = await _read_body(response, size + 1)
+    if len(body) > size:
+        raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
+    return body
 
 
 async def _read_body(response: ClientResponse, size: int) -> bytes:

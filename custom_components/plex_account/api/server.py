@@ -1,14 +1,14 @@
 """The security API of a Plex Media Server, and what it tells of itself unasked."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
 from http import HTTPStatus
 from typing import Self
 
-from aiohttp import ClientSession
+from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from .exceptions import PlexNotFoundError, PlexResponseError, PlexWrongServerError
@@ -122,7 +122,7 @@ class PlexServerClient:
         Raises PlexAuthenticationError if it does not, as after a restart, and
         PlexWrongServerError if it is not the server that is expected.
         """
-        answer = await self._request("", DETAILS_SIZE)
+        answer = await self.request("", DETAILS_SIZE)
         return self._expected(await answer.read(ServerIdentity.from_json))
 
     async def get_transient_token(self) -> TransientToken:
@@ -135,7 +135,7 @@ class PlexServerClient:
         accepted or may not be delegated.
         """
         issued_at = datetime.now(UTC)
-        answer = await self._request(
+        answer = await self.request(
             "security/token", TOKEN_SIZE, {"type": "delegation", "scope": "all"}
         )
         return await answer.read(partial(TransientToken.from_json, issued_at=issued_at))
@@ -156,7 +156,7 @@ class PlexServerClient:
         if refresh:
             params["refresh"] = "1"
         try:
-            answer = await self._request("security/resources", DETAILS_SIZE, params)
+            answer = await self.request("security/resources", DETAILS_SIZE, params)
             information = await answer.read(SourceConnectionInformation.from_json)
         except PlexResponseError as err:
             # Not documented: servers may answer an unknown source with 400, 404 or
@@ -175,9 +175,9 @@ class PlexServerClient:
         Source: GET /:/prefs and GET /myplex/account, both for the owner only.
         Raises PlexPermissionError if the token is not the owner's.
         """
-        answer = await self._request(":/prefs", DETAILS_SIZE)
+        answer = await self.request(":/prefs", DETAILS_SIZE)
         published = await answer.read(is_published)
-        answer = await self._request("myplex/account", TOKEN_SIZE)
+        answer = await self.request("myplex/account", TOKEN_SIZE)
         return await answer.read(partial(ServerAccount.from_json, published=published))
 
     async def listen(self) -> AsyncGenerator[PushEvent]:
@@ -204,13 +204,39 @@ class PlexServerClient:
                 elif concerns_remote_access(message):
                     yield PushEvent.REMOTE_ACCESS
 
+    @asynccontextmanager
+    async def stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[ClientResponse]:
+        """Give the answer to a request for a file or a picture, its body to be read.
+
+        `path` begins with a slash, and is one that a list of the server has; `headers`
+        are those that say which part is wanted. Raises a PlexError before the body, and
+        aiohttp's ClientError or TimeoutError while it is read.
+        """
+        await self._expect_server()
+        async with self._session.stream(
+            method,
+            URL(f"{self._base_url}{path}"),
+            token=self._token or "",
+            headers=headers,
+            params=params,
+            address=self._address,
+        ) as response:
+            yield response
+
     async def _expect_server(self) -> None:
         """Check who answers before the token is sent."""
         # Where no certificate proves it, an address may have become another machine's.
         if self._machine_identifier and not self._is_encrypted:
             await self.get_identity()
 
-    async def _request(
+    async def request(
         self, path: str, size: int, params: dict[str, str] | None = None
     ) -> Answer:
         """Send a request with the token."""

@@ -1,0 +1,384 @@
+"""What a server's library holds, as far as it can be browsed, searched and played."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+import re
+from typing import Final, Self
+
+from .exceptions import PlexNotFoundError
+from .http import LIST_SIZE
+from .reading import Json, integer, objects, root, text
+from .server import PlexServerClient
+
+# Items of a page, and of a search for each kind of item.
+PAGE_SIZE: Final = 100
+
+# A character with which titles begin, as it stands in the path of a list; the first is
+# how `#` is written there.
+_FIRST_CHARACTER = re.compile(r"%23|\w{1,4}")
+# What may be fetched of a server beside its lists, as its lists name it: nothing in it
+# is encoded, and nothing leads elsewhere.
+_PART = re.compile(r"/library/parts/\d{1,19}/\d{1,19}/file\.\w{1,8}", re.ASCII)
+_PICTURE = re.compile(
+    r"/(?:library/(?:metadata|sections|collections)|playlists)/\d{1,19}"
+    r"/(?:thumb|art|composite|banner|poster)(?:/\d{1,19})?",
+    re.ASCII,
+)
+
+
+class ItemType(StrEnum):
+    """What an item is, in Plex's words; others are passed over."""
+
+    MOVIE = "movie"
+    SHOW = "show"
+    SEASON = "season"
+    EPISODE = "episode"
+    ARTIST = "artist"
+    ALBUM = "album"
+    TRACK = "track"
+    PHOTO = "photo"
+    CLIP = "clip"
+    COLLECTION = "collection"
+    PLAYLIST = "playlist"
+
+
+class SectionType(StrEnum):
+    """What a library holds."""
+
+    MOVIE = "movie"
+    SHOW = "show"
+    ARTIST = "artist"
+    PHOTO = "photo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFile:
+    """A file of an item, and what is in it as far as players have to know it.
+
+    `size` is in bytes, `key` the path at the server.
+    """
+
+    key: str
+    size: int | None
+    container: str | None
+    video_codec: str | None
+    audio_codec: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """A film, an episode, an album or whatever a list has.
+
+    `duration` is in seconds, `index` the number within what it belongs to. `files` are
+    empty where the list does not tell, or there is nothing to play. `is_folder` says
+    that it has children.
+    """
+
+    rating_key: str
+    type: ItemType
+    title: str
+    parent_title: str | None
+    grandparent_title: str | None
+    index: int | None
+    parent_index: int | None
+    year: int | None
+    duration: float | None
+    thumb: str | None
+    files: tuple[MediaFile, ...]
+    is_folder: bool
+
+    @classmethod
+    def from_data(cls, data: dict[str, Json]) -> Self | None:
+        """Read an item, None if it is of no known type or can't be named."""
+        kind = text(data, "type") or ""
+        key = number(data, "ratingKey")
+        title = text(data, "title")
+        if kind not in ItemType or key is None or title is None:
+            return None
+        files = tuple(_files(data))
+        duration = integer(data, "duration")
+        return cls(
+            rating_key=key,
+            type=ItemType(kind),
+            title=title,
+            parent_title=text(data, "parentTitle"),
+            grandparent_title=text(data, "grandparentTitle"),
+            index=integer(data, "index"),
+            parent_index=integer(data, "parentIndex"),
+            year=integer(data, "year"),
+            duration=None if duration is None else duration / 1000,
+            thumb=_first_path(data, "thumb", "composite", "parentThumb"),
+            files=files,
+            is_folder=ItemType(kind) in _FOLDERS
+            or (kind == ItemType.PHOTO and not files),
+        )
+
+
+_FOLDERS = {
+    ItemType.SHOW,
+    ItemType.SEASON,
+    ItemType.ARTIST,
+    ItemType.ALBUM,
+    ItemType.COLLECTION,
+    ItemType.PLAYLIST,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A library of a server."""
+
+    key: str
+    type: SectionType
+    title: str
+    thumb: str | None
+
+    @classmethod
+    def from_data(cls, data: dict[str, Json]) -> Self | None:
+        """Read a library, None if it is of no known type."""
+        kind = text(data, "type") or ""
+        key, title = number(data, "key"), text(data, "title")
+        if kind not in SectionType or key is None or title is None:
+            return None
+        return cls(
+            key=key,
+            type=SectionType(kind),
+            title=title,
+            thumb=_first_path(data, "composite", "thumb"),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstCharacter:
+    """A letter, and how many titles of a library begin with it."""
+
+    key: str
+    title: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some items of a list that has `total` of them."""
+
+    items: tuple[Item, ...]
+    total: int
+
+
+class Shelf(StrEnum):
+    """A list that the server keeps, by its path."""
+
+    CONTINUE_WATCHING = "hubs/continueWatching"
+    RECENTLY_ADDED = "library/recentlyAdded"
+
+
+class PlexLibrary:
+    """The libraries of one server, asked by a client of it.
+
+    Every method raises a PlexError if the server can't be reached or refuses.
+    """
+
+    def __init__(self, client: PlexServerClient) -> None:
+        """Keep the client; nothing is sent."""
+        self._client = client
+
+    async def get_sections(self) -> list[Section]:
+        """Return the libraries that the token may see.
+
+        Source: GET /library/sections.
+        """
+        return await self._get("library/sections", _sections)
+
+    async def get_first_characters(self, section: str) -> list[FirstCharacter]:
+        """Return with what the titles of a library begin, [] if that is not told.
+
+        Source: GET /library/sections/{key}/firstCharacter.
+        """
+        path = f"library/sections/{section}/firstCharacter"
+        try:
+            return await self._get(path, _first_characters)
+        except PlexNotFoundError:
+            return []
+
+    async def get_items(
+        self, section: str, start: int = 0, *, first_character: str | None = None
+    ) -> Page:
+        """Return a page of a library by title, or of what begins with a character.
+
+        Source: GET /library/sections/{key}/all and .../firstCharacter/{key}.
+        """
+        path = f"library/sections/{section}/" + (
+            "all" if first_character is None else f"firstCharacter/{first_character}"
+        )
+        return await self._get_page(path, start, {"sort": "titleSort"})
+
+    async def get_children(self, rating_key: str, start: int = 0) -> Page:
+        """Return a page of what belongs to an item.
+
+        Source: GET /library/metadata/{ratingKey}/children.
+        """
+        return await self._get_page(f"library/metadata/{rating_key}/children", start)
+
+    async def get_shelf(self, shelf: Shelf, start: int = 0) -> Page:
+        """Return a page of a list that the server keeps.
+
+        Source: GET /hubs/continueWatching and GET /library/recentlyAdded.
+        """
+        return await self._get_page(shelf, start)
+
+    async def get_playlists(self, start: int = 0) -> Page:
+        """Return a page of the playlists. Source: GET /playlists."""
+        return await self._get_page("playlists", start)
+
+    async def get_playlist(self, rating_key: str) -> Item:
+        """Return a playlist. Source: GET /playlists/{ratingKey}.
+
+        Raises PlexNotFoundError if there is none that is known here.
+        """
+        return await self._get(f"playlists/{rating_key}", _item)
+
+    async def get_playlist_items(self, rating_key: str, start: int = 0) -> Page:
+        """Return a page of a playlist. Source: GET /playlists/{ratingKey}/items."""
+        return await self._get_page(f"playlists/{rating_key}/items", start)
+
+    async def search(self, query: str, limit: int) -> list[Item]:
+        """Return what fits a text best, at most `limit` items of each kind.
+
+        Source: GET /hubs/search.
+        """
+        return await self._get(
+            "hubs/search", _found, {"query": query, "limit": str(limit)}
+        )
+
+    async def get_item(self, rating_key: str) -> Item:
+        """Return an item with its files.
+
+        Source: GET /library/metadata/{ratingKey}.
+        Raises PlexNotFoundError if there is none that is known here.
+        """
+        return await self._get(f"library/metadata/{rating_key}", _item)
+
+    async def _get_page(
+        self, path: str, start: int, params: dict[str, str] | None = None
+    ) -> Page:
+        """Return a page of a list."""
+        paging = {
+            "X-Plex-Container-Start": str(start),
+            "X-Plex-Container-Size": str(PAGE_SIZE),
+        }
+        return await self._get(
+            path, partial(_page, start=start), {**(params or {}), **paging}
+        )
+
+    async def _get[T](
+        self,
+        path: str,
+        reader: Callable[[Json], T],
+        params: dict[str, str] | None = None,
+    ) -> T:
+        """Ask the server for something, and read the answer."""
+        answer = await self._client.request(path, LIST_SIZE, params)
+        return await answer.read(reader)
+
+
+def number(data: dict[str, Json], key: str) -> str | None:
+    """Return a key as text, which is a number that drifts between the two."""
+    value = integer(data, key)
+    return None if value is None or value < 0 else str(value)
+
+
+def is_first_character(key: str) -> bool:
+    """Return if a key is one of a list by first character."""
+    return bool(_FIRST_CHARACTER.fullmatch(key))
+
+
+def part_path(path: str | None) -> str | None:
+    """Return the path of a file, None for anything else."""
+    return path if path and _PART.fullmatch(path) else None
+
+
+def picture_path(path: str | None) -> str | None:
+    """Return the path of a picture, None for anything else."""
+    return path if path and _PICTURE.fullmatch(path) else None
+
+
+def _first_path(data: dict[str, Json], *keys: str) -> str | None:
+    """Return the first picture that there is."""
+    return next((path for key in keys if (path := picture_path(text(data, key)))), None)
+
+
+def _files(data: dict[str, Json]) -> list[MediaFile]:
+    """Read the first file of each version of an item; where it is on a disk is not."""
+    return [
+        MediaFile(
+            key=key,
+            size=integer(part, "size"),
+            container=text(part, "container") or text(media, "container"),
+            video_codec=text(media, "videoCodec"),
+            audio_codec=text(media, "audioCodec"),
+        )
+        for media in objects(data.get("Media"))
+        for part in objects(media.get("Part"))[:1]
+        if (key := part_path(text(part, "key")))
+    ]
+
+
+def _items(container: dict[str, Json]) -> list[Item]:
+    """Read the items of an answer, which XML has by what they are."""
+    listed = [
+        data
+        for tag in ("Metadata", "Directory", "Video", "Track", "Photo", "Playlist")
+        for data in objects(container.get(tag))
+    ]
+    return [item for data in listed if (item := Item.from_data(data))]
+
+
+def _item(body: Json) -> Item:
+    """Read the only item of an answer."""
+    items = _items(root(body, "MediaContainer"))
+    if not items:
+        raise PlexNotFoundError("No such item")
+    return items[0]
+
+
+def _page(body: Json, start: int = 0) -> Page:
+    """Read a page, which may be all that there is."""
+    container = root(body, "MediaContainer")
+    # The shelves wrap their items in one more list.
+    containers = objects(container.get("Hub")) or [container]
+    items = [item for each in containers for item in _items(each)]
+    if len(items) > PAGE_SIZE:
+        # A server may send all, whatever it was asked for.
+        return Page(items=tuple(items[start : start + PAGE_SIZE]), total=len(items))
+    total = integer(container, "totalSize")
+    return Page(
+        items=tuple(items), total=start + len(items) if total is None else total
+    )
+
+
+def _sections(body: Json) -> list[Section]:
+    """Read the libraries."""
+    listed = objects(root(body, "MediaContainer").get("Directory"))
+    return [section for data in listed if (section := Section.from_data(data))]
+
+
+def _first_characters(body: Json) -> list[FirstCharacter]:
+    """Read the characters with which titles begin, all or none."""
+    listed = objects(root(body, "MediaContainer").get("Directory"))
+    found = [
+        FirstCharacter(key=key, title=title, size=size)
+        for data in listed
+        if (key := text(data, "key"))
+        and is_first_character(key)
+        and (title := text(data, "title"))
+        and (size := integer(data, "size"))
+    ]
+    return found if len(found) == len(listed) else []
+
+
+def _found(body: Json) -> list[Item]:
+    """Read what was found, in the server's order."""
+    hubs = objects(root(body, "MediaContainer").get("Hub"))
+    return [item for hub in hubs for item in _items(hub)]

@@ -1,0 +1,229 @@
+"""What players can't play as it is: a server's transcoder, behind a ticket.
+
+A signature is good for one path, but such a film has a thousand. So whoever has the
+ticket, which nobody can guess, may fetch them until it expires.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import datetime
+import re
+import secrets
+from typing import Final
+from uuid import uuid4
+
+from aiohttp import ClientResponse
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.event import async_call_later
+from homeassistant.util.hass_dict import HassKey
+
+from .api import (
+    Item,
+    ItemType,
+    PlexError,
+    PlexNotFoundError,
+    PlexResponseError,
+    read_stream,
+)
+from .const import DOMAIN, LOGGER
+from .coordinator import PlexServerCoordinator
+
+MASTER_PLAYLIST: Final = "start.m3u8"
+# Seconds without a request after which a ticket is worthless.
+TICKET_LIFETIME: Final = 600
+# Seconds that the end of all of them may take.
+STOP_TIMEOUT: Final = 2
+# Random bytes of a ticket.
+TICKET_SIZE: Final = 24
+# Bytes of a playlist; that of a film of ten hours has a tenth.
+PLAYLIST_SIZE: Final = 1024 * 1024
+
+# What a playlist may name: files of its own session.
+_SESSION_FILE = re.compile(
+    r"session/(?P<session>[\w-]{36})/\w{1,16}/[\w.-]{1,64}", re.ASCII
+)
+_NAME = re.compile(r"[\w-][\w./-]{0,127}", re.ASCII)
+_TAG_URI = re.compile(r'URI="([^"]*)"')
+
+_TRANSCODES: HassKey[dict[str, Transcode]] = HassKey(f"{DOMAIN}_transcodes")
+
+
+class Transcode:
+    """A session of a server's transcoder, which ends once nobody fetches any more."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        server: PlexServerCoordinator,
+        item: Item,
+        version: int,
+    ) -> None:
+        """Have a version of an item's file made fit; nothing is sent yet."""
+        self.ticket = secrets.token_urlsafe(TICKET_SIZE)
+        self.server = server
+        self._hass = hass
+        self._session = str(uuid4())
+        kind = "music" if item.type is ItemType.TRACK else "video"
+        self._path = f"/{kind}/:/transcode/universal"
+        # One whom the server takes for a player that has begun something else is cut
+        # off, so each is one of its own.
+        self._identity = {
+            "X-Plex-Client-Identifier": self._session,
+            "X-Plex-Session-Identifier": self._session,
+            "X-Plex-Platform": "Chrome",
+        }
+        self._params = {
+            "path": f"/library/metadata/{item.rating_key}",
+            "mediaIndex": str(version),
+            "partIndex": "0",
+            "protocol": "hls",
+            "offset": "0",
+            "directPlay": "0",
+            "directStream": "1",
+            "maxVideoBitrate": "8000",
+            "videoResolution": "1920x1080",
+            "subtitles": "none",
+            "location": "lan",
+            "session": self._session,
+            **self._identity,
+        }
+        self._playlist: str | None = None
+        self._starting = asyncio.Lock()
+        self._cancel_expiry: CALLBACK_TYPE | None = None
+        self._async_keep()
+
+    @callback
+    def _async_keep(self) -> None:
+        """Let the ticket be good for another while."""
+        if self._cancel_expiry:
+            self._cancel_expiry()
+        self._cancel_expiry = async_call_later(
+            self._hass, TICKET_LIFETIME, self._async_expire
+        )
+
+    async def _async_expire(self, now: datetime) -> None:
+        """Stop, as nobody has fetched anything for long."""
+        self._cancel_expiry = None
+        await self.async_stop()
+
+    async def async_start(self) -> str:
+        """Return the playlist of the session, which begins when it is first asked for.
+
+        There is but one for all that a player can choose from, so that it need not.
+        Raises as async_stream does.
+        """
+        self._async_keep()
+        # Asked for once more, the server would begin anew.
+        async with self._starting:
+            if self._playlist is None:
+                path = f"{self._path}/{MASTER_PLAYLIST}"
+                async with self._stream("GET", path, self._params) as answer:
+                    master = _names(await read_stream(answer, PLAYLIST_SIZE))
+                self._playlist = next(filter(self._is_own, master), None)
+                if self._playlist is None:
+                    raise PlexResponseError("The playlist has nothing to play")
+        return self._playlist
+
+    async def async_playlist(self, name: str) -> bytes:
+        """Return a playlist, in which there is nothing but files of the session.
+
+        Raises as `stream` does.
+        """
+        async with self.stream("GET", name) as answer:
+            playlist = await read_stream(answer, PLAYLIST_SIZE)
+        _names(playlist)
+        return playlist
+
+    def stream(
+        self, method: str, name: str
+    ) -> AbstractAsyncContextManager[ClientResponse]:
+        """Fetch a file of the session.
+
+        Raises PlexNotFoundError if it is not of this session, and as async_stream does.
+        """
+        if not self._is_own(name):
+            raise PlexNotFoundError("Not of this session")
+        self._async_keep()
+        return self._stream(method, f"{self._path}/{name}")
+
+    def _is_own(self, name: str) -> bool:
+        """Return if a file is one of this session."""
+        match = _SESSION_FILE.fullmatch(name)
+        return bool(match and match["session"] == self._session and ".." not in name)
+
+    async def async_stop(self) -> None:
+        """Make the ticket worthless, and let the server end its work."""
+        del self._hass.data[_TRANSCODES][self.ticket]
+        if self._cancel_expiry:
+            self._cancel_expiry()
+        if self._playlist is None:
+            return
+        try:
+            await self.server.async_tell(
+                f"{self._path}/stop",
+                headers=self._identity,
+                params={"session": self._session},
+            )
+        except PlexError as err:
+            # It ends by itself, if later.
+            LOGGER.debug(
+                "%s: the transcoder was not stopped: %s", self.server.name, err
+            )
+
+    def _stream(
+        self, method: str, path: str, params: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[ClientResponse]:
+        """Ask the server as the player that this session is to it."""
+        return self.server.async_stream(
+            method, path, headers=self._identity, params=params
+        )
+
+
+@callback
+def async_open_transcode(
+    hass: HomeAssistant, server: PlexServerCoordinator, item: Item, version: int
+) -> str:
+    """Return where a version of an item's file can be fetched in a form for players."""
+    transcode = Transcode(hass, server, item, version)
+    hass.data.setdefault(_TRANSCODES, {})[transcode.ticket] = transcode
+    return f"/api/{DOMAIN}/hls/{transcode.ticket}/{MASTER_PLAYLIST}"
+
+
+@callback
+def async_get_transcode(hass: HomeAssistant, ticket: str) -> Transcode | None:
+    """Return what a ticket is for, None if it is worthless."""
+    return hass.data.get(_TRANSCODES, {}).get(ticket)
+
+
+async def async_stop_transcodes(
+    hass: HomeAssistant, entry: ConfigEntry | None = None
+) -> None:
+    """Stop what is played of an account, or all."""
+    transcodes = [
+        transcode
+        for transcode in hass.data.get(_TRANSCODES, {}).values()
+        if entry is None or entry is transcode.server.config_entry
+    ]
+    # Nothing waits for a server that does not answer.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_TIMEOUT):
+            await asyncio.gather(*(each.async_stop() for each in transcodes))
+
+
+def _names(playlist: bytes) -> list[str]:
+    """Return what a playlist names; raise PlexResponseError if that leads elsewhere."""
+    try:
+        lines = playlist.decode().splitlines()
+    except UnicodeDecodeError as err:
+        raise PlexResponseError("The playlist is no text") from err
+    names = [line for line in lines if line and not line.startswith("#")]
+    tags = "\n".join(line for line in lines if line.startswith("#"))
+    named = [*names, *_TAG_URI.findall(tags)]
+    if lines[:1] != ["#EXTM3U"] or not all(
+        _NAME.fullmatch(name) and ".." not in name for name in named
+    ):
+        raise PlexResponseError("The playlist is none, or leads elsewhere")
+    return names

@@ -1,0 +1,118 @@
+"""What an item of a library is called in Home Assistant, and where it is fetched."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import chain, zip_longest
+from typing import Final
+
+from homeassistant.components.http.auth import async_sign_path
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+
+from .api import Item, ItemType
+from .const import DOMAIN
+from .coordinator import PlexServerCoordinator
+
+# How long a picture can be fetched by whoever was given its path.
+PICTURE_LIFETIME: Final = timedelta(days=1)
+# Pixels that a picture in a list and a photo on a screen have at the least.
+PICTURE_SIZE: Final = (400, 600)
+PHOTO_SIZE: Final = (1920, 1080)
+# What stands before the path of a picture that is wanted in the size of a screen.
+PHOTO_PATH: Final = "/photo"
+
+
+def server_identifier(server: PlexServerCoordinator) -> str:
+    """Return what names a server, below which all that it has is named."""
+    account = server.config_entry.unique_id
+    return f"{account}/{server.data.resource.client_identifier}"
+
+
+def item_identifier(server: PlexServerCoordinator, item: Item) -> str:
+    """Return what names an item, in automations too."""
+    kind = "playlist" if item.type is ItemType.PLAYLIST else "item"
+    return f"{server_identifier(server)}/{kind}/{item.rating_key}"
+
+
+def media_content_id(server: PlexServerCoordinator, item: Item) -> str | None:
+    """Return what a media player is told to play, None for what is no one thing."""
+    if not item.files:
+        return None
+    return f"media-source://{DOMAIN}/{item_identifier(server, item)}"
+
+
+def media_path(server: PlexServerCoordinator, path: str) -> str:
+    """Return where Home Assistant has a file or a picture of a server."""
+    return f"/api/{DOMAIN}/{server_identifier(server)}{path}"
+
+
+@callback
+def async_picture(
+    hass: HomeAssistant, server: PlexServerCoordinator, item: Item
+) -> str | None:
+    """Return where the picture of an item can be fetched for a day."""
+    if item.thumb is None:
+        return None
+    return async_sign_path(hass, media_path(server, item.thumb), PICTURE_LIFETIME)
+
+
+def picture_params(path: str) -> tuple[str, dict[str, str]]:
+    """Return where a server scales a picture, and how; that is a JPEG."""
+    shown = path.removeprefix(PHOTO_PATH)
+    width, height = PICTURE_SIZE if shown == path else PHOTO_SIZE
+    return "/photo/:/transcode", {
+        "url": shown,
+        "width": str(width),
+        "height": str(height),
+        "minSize": "1",
+        "upscale": "1",
+    }
+
+
+def subtitle(item: Item) -> str | None:
+    """Return what tells an item from others of its title."""
+    match item.type:
+        case ItemType.EPISODE:
+            number = "".join(
+                f"{letter}{index}"
+                for letter, index in (("S", item.parent_index), ("E", item.index))
+                if index is not None
+            )
+            told = (item.grandparent_title, number)
+        case ItemType.TRACK:
+            told = (item.grandparent_title, item.parent_title or "")
+        case ItemType.SEASON | ItemType.ALBUM | ItemType.PHOTO:
+            told = (item.parent_title, "")
+        case _:
+            told = (None, "" if item.year is None else str(item.year))
+    return " · ".join(part for part in told if part) or None
+
+
+async def async_search(
+    servers: Sequence[PlexServerCoordinator], query: str, limit: int
+) -> list[tuple[PlexServerCoordinator, Item]]:
+    """Return what servers find, the best of each first.
+
+    One that can't be reached is left out; if none is left its error is raised.
+    """
+    # Nobody wants to wait for one that is known to be down.
+    asked = [server for server in servers if server.data.reachable] or servers
+    answers = await asyncio.gather(
+        *(
+            server.async_ask_library(lambda library: library.search(query, limit))
+            for server in asked
+        ),
+        return_exceptions=True,
+    )
+    found: list[list[tuple[PlexServerCoordinator, Item]]] = []
+    errors: list[BaseException] = []
+    for server, answer in zip(asked, answers, strict=True):
+        if isinstance(answer, BaseException):
+            errors.append(answer)
+        else:
+            found.append([(server, item) for item in answer])
+    unexpected = [err for err in errors if not isinstance(err, HomeAssistantError)]
+    if unexpected or (errors and not found):
+        raise (unexpected or errors)[0]
+    return [each for each in chain(*zip_longest(*found)) if each]

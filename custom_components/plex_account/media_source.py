@@ -1,0 +1,515 @@
+"""Browse, search and play the libraries of servers in Home Assistant.
+
+Below `media-source://plex_account/{account}/{server}` there are `item/{ratingKey}`,
+`playlist/{ratingKey}`, `playlists`, `section/{key}`, `section/{key}/{first character}`
+and `shelf/{name}`; what is longer than a page goes on at `.../from/{start}`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Generator, Sequence
+from contextlib import contextmanager
+import re
+from typing import Final, override
+
+from homeassistant.components.media_player import (
+    BrowseError,
+    BrowseMedia,
+    MediaClass,
+    MediaType,
+    SearchMedia,
+    SearchMediaQuery,
+)
+from homeassistant.components.media_source import (
+    BrowseMediaSource,
+    MediaSource,
+    MediaSourceItem,
+    PlayMedia,
+    Unresolvable,
+    models,
+)
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.translation import async_get_translations
+
+from .api import (
+    PAGE_SIZE,
+    Item,
+    ItemType,
+    MediaFile,
+    Page,
+    PlexError,
+    PlexLibrary,
+    SectionType,
+    Shelf,
+    read_stream,
+)
+from .const import DOMAIN
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
+from .errors import server_error_translation, translation
+from .hls import async_open_transcode
+from .media import (
+    PHOTO_PATH,
+    async_picture,
+    async_search,
+    item_identifier,
+    media_path,
+    picture_params,
+    server_identifier,
+    subtitle,
+)
+
+# Items for each kind that a search finds.
+SEARCH_LIMIT: Final = 20
+# Bytes of a picture.
+IMAGE_SIZE: Final = 4 * 1024 * 1024
+# How Home Assistant's media panel wants HLS to be called.
+HLS_TYPE: Final = "application/x-mpegURL"
+
+SHELVES: Final = {
+    "continue_watching": Shelf.CONTINUE_WATCHING,
+    "recently_added": Shelf.RECENTLY_ADDED,
+}
+
+_LIST = re.compile(
+    r"(?P<kind>item|playlist|section)/(?P<key>\d{1,19})"
+    r"(?:/(?P<character>%23|\w{1,4}))?(?:/from/(?P<start>\d{1,9}))?"
+)
+_SHELF = re.compile(r"(?P<shelf>shelf/\w+|playlists)(?:/from/(?P<start>\d{1,9}))?")
+
+# What players can play as it is: how they call a container, and what is in it.
+_VIDEO_TYPES: Final = {
+    "mp4": "video/mp4",
+    "m4v": "video/mp4",
+    # Browsers play it, though not by its own name.
+    "mov": "video/mp4",
+    "webm": "video/webm",
+}
+_AUDIO_TYPES: Final = {
+    "mp3": "audio/mpeg",
+    "mp4": "audio/mp4",
+    "m4a": "audio/mp4",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg",
+    "wav": "audio/wav",
+}
+_VIDEO_CODECS: Final = {"h264", "vp8", "vp9", "av1"}
+_AUDIO_CODECS: Final = {None, "aac", "mp3", "opus", "flac", "vorbis"}
+
+_CLASSES: Final = {
+    ItemType.MOVIE: (MediaClass.MOVIE, MediaType.MOVIE),
+    ItemType.SHOW: (MediaClass.TV_SHOW, MediaType.TVSHOW),
+    ItemType.SEASON: (MediaClass.SEASON, MediaType.SEASON),
+    ItemType.EPISODE: (MediaClass.EPISODE, MediaType.EPISODE),
+    ItemType.ARTIST: (MediaClass.ARTIST, MediaType.ARTIST),
+    ItemType.ALBUM: (MediaClass.ALBUM, MediaType.ALBUM),
+    ItemType.TRACK: (MediaClass.TRACK, MediaType.TRACK),
+    ItemType.PHOTO: (MediaClass.IMAGE, MediaType.IMAGE),
+    ItemType.CLIP: (MediaClass.VIDEO, MediaType.VIDEO),
+    ItemType.COLLECTION: (MediaClass.DIRECTORY, ""),
+    ItemType.PLAYLIST: (MediaClass.PLAYLIST, MediaType.PLAYLIST),
+}
+_SECTION_CLASSES: Final = {
+    SectionType.MOVIE: MediaClass.MOVIE,
+    SectionType.SHOW: MediaClass.TV_SHOW,
+    SectionType.ARTIST: MediaClass.ARTIST,
+    SectionType.PHOTO: MediaClass.IMAGE,
+}
+
+
+async def async_get_media_source(hass: HomeAssistant) -> PlexMediaSource:
+    """Set up the media source, which is there whether or not an account is loaded."""
+    return PlexMediaSource(hass)
+
+
+class PlexMediaSource(MediaSource):
+    """The libraries of all accounts that are loaded."""
+
+    name = "Plex Account"
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        """Initialize the media source."""
+        super().__init__(DOMAIN)
+        self.hass = hass
+
+    @override
+    async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:
+        """Return what is at a place, and what belongs to it."""
+        with _told_as(BrowseError):
+            account, server, path = self._place(item)
+            if server:
+                if path:
+                    return await self._async_list(server, path)
+                return await self._async_libraries(server)
+            if account is None and len(accounts := self._accounts()) > 1:
+                nodes = [await self._async_account(each) for each in accounts]
+                for node in nodes:
+                    node.children = None
+                return _folder("", self.name, nodes, can_search=True)
+            return await self._async_account(account or self._accounts()[0])
+
+    @override
+    async def async_search_media(
+        self, item: MediaSourceItem, query: SearchMediaQuery
+    ) -> SearchMedia:
+        """Find something on a server, or on all that are below a place."""
+        with _told_as(BrowseError):
+            account, server, _ = self._place(item)
+            accounts = [account] if account else self._accounts()
+            found = await async_search(
+                [server]
+                if server
+                else [each for one in accounts for each in one.servers.values()],
+                query.search_query,
+                SEARCH_LIMIT,
+            )
+        nodes = [self._node(server, item, is_mixed=True) for server, item in found]
+        wanted = query.media_filter_classes
+        return SearchMedia(
+            result=[node for node in nodes if not wanted or node.media_class in wanted]
+        )
+
+    @override
+    async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
+        """Return where a player fetches an item: of Home Assistant."""
+        with _told_as(Unresolvable):
+            server, found = await self._async_item(item)
+            photo = found.thumb if found.type is ItemType.PHOTO else None
+            if not found.files or (found.type is ItemType.PHOTO and photo is None):
+                raise Unresolvable(**translation("not_playable", title=found.title))
+            if photo:
+                return PlayMedia(
+                    media_path(server, f"{PHOTO_PATH}{photo}"), "image/jpeg"
+                )
+            for file in found.files:
+                if kind := _direct_type(found, file):
+                    return PlayMedia(media_path(server, file.key), kind)
+            return PlayMedia(
+                async_open_transcode(self.hass, server, found, 0), HLS_TYPE
+            )
+
+    # Home Assistant 2026.10 does not ask for it.
+    async def async_get_media_image(
+        self, item: MediaSourceItem
+    ) -> models.MediaImage | None:
+        """Return the picture of an item, for a notification or the like."""
+        with _told_as(HomeAssistantError):
+            server, found = await self._async_item(item)
+            if found.thumb is None:
+                return None
+            path, params = picture_params(found.thumb)
+            try:
+                async with server.async_stream(
+                    "GET", path, headers={}, params=params
+                ) as answer:
+                    return models.MediaImage(
+                        content=await read_stream(answer, IMAGE_SIZE),
+                        mime_type=answer.content_type,
+                    )
+            except PlexError as err:
+                raise HomeAssistantError(
+                    **server_error_translation(err, server.data.resource.name)
+                ) from err
+
+    def _accounts(self) -> list[PlexAccountCoordinator]:
+        """Return all accounts, of which there is at least one."""
+        entries: list[PlexConfigEntry] = self.hass.config_entries.async_loaded_entries(
+            DOMAIN
+        )
+        if not entries:
+            raise BrowseError(**translation("no_account"))
+        return [entry.runtime_data for entry in entries]
+
+    def _place(
+        self, item: MediaSourceItem
+    ) -> tuple[PlexAccountCoordinator | None, PlexServerCoordinator | None, str]:
+        """Return the account and the server that an identifier names, and the rest."""
+        uuid, _, rest = (item.identifier or "").partition("/")
+        if not uuid:
+            return None, None, ""
+        for account in self._accounts():
+            if account.config_entry.unique_id == uuid:
+                identifier, _, path = rest.partition("/")
+                if not identifier:
+                    return account, None, ""
+                if server := account.servers.get(identifier):
+                    return account, server, path
+        raise _unknown(item.identifier)
+
+    async def _async_item(
+        self, item: MediaSourceItem
+    ) -> tuple[PlexServerCoordinator, Item]:
+        """Return the item that an identifier names, and its server."""
+        _, server, path = self._place(item)
+        match = _LIST.fullmatch(path)
+        if server is None or match is None or match["kind"] != "item":
+            raise _unknown(item.identifier)
+        return server, await server.async_ask_library(
+            lambda library: library.get_item(match["key"])
+        )
+
+    async def _async_account(
+        self, account: PlexAccountCoordinator
+    ) -> BrowseMediaSource:
+        """Return an account with its servers."""
+        down = await self._async_title("unreachable")
+        return _folder(
+            str(account.config_entry.unique_id),
+            account.config_entry.title,
+            [
+                _folder(
+                    server_identifier(server),
+                    name if server.data.reachable else f"{name} ({down})",
+                    can_search=True,
+                )
+                for server in account.servers.values()
+                for name in (server.data.resource.name,)
+            ],
+            can_search=True,
+        )
+
+    async def _async_libraries(
+        self, server: PlexServerCoordinator
+    ) -> BrowseMediaSource:
+        """Return a server with its libraries, and the lists that it keeps."""
+        sections = await server.async_ask_library(PlexLibrary.get_sections)
+        base = server_identifier(server)
+        shelves = [
+            _folder(f"{base}/shelf/{name}", await self._async_title(name))
+            for name in SHELVES
+        ]
+        return _folder(
+            base,
+            server.data.resource.name,
+            [
+                *shelves,
+                *(
+                    _folder(
+                        f"{base}/section/{section.key}",
+                        section.title,
+                        media_class=_SECTION_CLASSES[section.type],
+                    )
+                    for section in sections
+                ),
+                _folder(
+                    f"{base}/playlists",
+                    await self._async_title("playlists"),
+                    media_class=MediaClass.PLAYLIST,
+                ),
+            ],
+            can_search=True,
+        )
+
+    async def _async_list(
+        self, server: PlexServerCoordinator, path: str
+    ) -> BrowseMediaSource:
+        """Return a page of a list."""
+        ask = server.async_ask_library
+        identifier = f"{server_identifier(server)}/{path}"
+        if match := _SHELF.fullmatch(path):
+            start = int(match["start"] or 0)
+            name = match["shelf"].removeprefix("shelf/")
+            if name == "playlists":
+                page = await ask(lambda library: library.get_playlists(start))
+            elif shelf := SHELVES.get(name):
+                page = await ask(lambda library: library.get_shelf(shelf, start))
+            else:
+                raise _unknown(identifier)
+            title = await self._async_title(name)
+            return self._page(server, identifier, title, page, start, is_mixed=True)
+        if (match := _LIST.fullmatch(path)) is None:
+            raise _unknown(identifier)
+        key, character = match["key"], match["character"]
+        start = int(match["start"] or 0)
+        match match["kind"]:
+            case "section":
+                return await self._async_section(
+                    server, identifier, key, character, start
+                )
+            case "playlist":
+                item, page = await ask(
+                    lambda library: _both(
+                        library.get_playlist(key),
+                        library.get_playlist_items(key, start),
+                    )
+                )
+            case _:
+                item, page = await ask(
+                    lambda library: _both(
+                        library.get_item(key), library.get_children(key, start)
+                    )
+                )
+        return self._page(
+            server,
+            identifier.partition("/from/")[0],
+            item.title,
+            page,
+            start,
+            media_class=_CLASSES[item.type][0],
+            is_mixed=item.type in {ItemType.PLAYLIST, ItemType.COLLECTION},
+        )
+
+    async def _async_section(
+        self,
+        server: PlexServerCoordinator,
+        identifier: str,
+        key: str,
+        character: str | None,
+        start: int,
+    ) -> BrowseMediaSource:
+        """Return a library: all of it, or with what its titles begin if it is long."""
+        ask = server.async_ask_library
+        sections, characters = await ask(
+            lambda library: _both(
+                library.get_sections(), library.get_first_characters(key)
+            )
+        )
+        section = next((each for each in sections if each.key == key), None)
+        if section is None:
+            raise _unknown(identifier)
+        media_class = _SECTION_CLASSES[section.type]
+        if (
+            character is None
+            and start == 0
+            and sum(each.size for each in characters) > PAGE_SIZE
+        ):
+            return _folder(
+                identifier,
+                section.title,
+                [
+                    _folder(
+                        f"{identifier}/{each.key}", each.title, media_class=media_class
+                    )
+                    for each in characters
+                ],
+                media_class=media_class,
+            )
+        page = await ask(
+            lambda library: library.get_items(key, start, first_character=character)
+        )
+        titles = {each.key: each.title for each in characters}
+        title = titles.get(character or "", section.title)
+        return self._page(
+            server, identifier, title, page, start, media_class=media_class
+        )
+
+    def _page(
+        self,
+        server: PlexServerCoordinator,
+        identifier: str,
+        title: str,
+        page: Page,
+        start: int,
+        *,
+        media_class: MediaClass = MediaClass.DIRECTORY,
+        is_mixed: bool = False,
+    ) -> BrowseMediaSource:
+        """Return a page of items; the first is followed by all others."""
+        others = range(PAGE_SIZE, page.total if start == 0 else 0, PAGE_SIZE)
+        return _folder(
+            identifier,
+            title,
+            [
+                *(
+                    self._node(server, item, is_mixed=is_mixed)
+                    for item in page.items
+                    if item.is_folder or item.files
+                ),
+                *(
+                    _folder(
+                        f"{identifier}/from/{other}",
+                        f"{other + 1} - {min(other + PAGE_SIZE, page.total)}",
+                        media_class=media_class,
+                    )
+                    for other in others
+                ),
+            ],
+            media_class=media_class,
+        )
+
+    def _node(
+        self, server: PlexServerCoordinator, item: Item, *, is_mixed: bool
+    ) -> BrowseMediaSource:
+        """Return an item; among others of all kinds it says where it belongs."""
+        title, told = item.title, subtitle(item)
+        if told and (is_mixed or item.type is ItemType.MOVIE):
+            title = f"{title} ({told})"
+        elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
+            title = f"{item.index}. {title}"
+        media_class, content_type = _CLASSES[item.type]
+        return BrowseMediaSource(
+            domain=DOMAIN,
+            identifier=item_identifier(server, item),
+            media_class=media_class,
+            media_content_type=content_type,
+            title=title,
+            can_play=bool(item.files),
+            can_expand=item.is_folder,
+            thumbnail=async_picture(self.hass, server, item),
+        )
+
+    async def _async_title(self, name: str) -> str:
+        """Return what a list of ours is called in Home Assistant's language."""
+        titles = await async_get_translations(
+            self.hass, self.hass.config.language, "selector", [DOMAIN]
+        )
+        return titles[f"component.{DOMAIN}.selector.media.options.{name}"]
+
+
+def _folder(
+    identifier: str,
+    title: str,
+    children: Sequence[BrowseMedia] | None = None,
+    *,
+    media_class: MediaClass = MediaClass.DIRECTORY,
+    can_search: bool = False,
+) -> BrowseMediaSource:
+    """Return something that can only be opened."""
+    return BrowseMediaSource(
+        domain=DOMAIN,
+        identifier=identifier,
+        media_class=MediaClass.DIRECTORY,
+        media_content_type="",
+        title=title,
+        can_play=False,
+        can_expand=True,
+        can_search=can_search,
+        children=children,
+        children_media_class=media_class,
+    )
+
+
+def _direct_type(item: Item, file: MediaFile) -> str | None:
+    """Return the type of a file if most players can play it as it is."""
+    if file.container is None or file.audio_codec not in _AUDIO_CODECS:
+        return None
+    if item.type is ItemType.TRACK:
+        return _AUDIO_TYPES.get(file.container)
+    if file.video_codec not in _VIDEO_CODECS:
+        return None
+    return _VIDEO_TYPES.get(file.container)
+
+
+async def _both[A, B](first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
+    """Return two answers that are asked for at the same time."""
+    return await asyncio.gather(first, second)
+
+
+def _unknown(identifier: str) -> BrowseError:
+    """Return the error that there is nothing of that name."""
+    return BrowseError(**translation("invalid_media", identifier=identifier))
+
+
+@contextmanager
+def _told_as(kind: type[HomeAssistantError]) -> Generator[None]:
+    """Raise an error of ours as what Home Assistant shows at this place."""
+    try:
+        yield
+    except HomeAssistantError as err:
+        if isinstance(err, kind):
+            raise
+        raise kind(
+            translation_domain=err.translation_domain,
+            translation_key=err.translation_key,
+            translation_placeholders=err.translation_placeholders,
+        ) from err

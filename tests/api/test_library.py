@@ -1,0 +1,163 @@
+"""Tests of what is read of a server's libraries."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from custom_components.plex_account.api import PlexNotFoundError, PlexServerClient
+from custom_components.plex_account.api.library import (
+    PAGE_SIZE,
+    PlexLibrary,
+    Shelf,
+    part_path,
+    picture_path,
+)
+from tests.plex_emulator import MediaServer, PlexEmulator
+from tests.plex_emulator.faults import Fault, Reply
+from tests.plex_emulator.library import Entry, Section
+from tests.plex_emulator.replies import JSON_TYPE, Answer
+
+
+@pytest.fixture
+def films(attic: MediaServer) -> Section:
+    """Return a library of more films than a page has."""
+    section = Section(1, "movie", "Films")
+    section.entries = [
+        Entry(100 + number, "movie", f"Film {number:03}", year=1927, duration=5000)
+        for number in range(PAGE_SIZE + 5)
+    ]
+    section.entries[0].files = [("film.mp4", b"pictures")]
+    section.entries[0].codecs = "h264", "aac"
+    section.entries[1].title = "7 seas"
+    attic.library.sections = [section, Section(2, "odd", "Odd")]
+    return section
+
+
+@pytest.mark.parametrize("xml_only", [False, True])
+async def test_browse(
+    attic: MediaServer, pms: PlexServerClient, films: Section, xml_only: bool
+) -> None:
+    """A library is read page by page, whether it is JSON or XML."""
+    attic.xml_only = xml_only
+    library = PlexLibrary(pms)
+    (section,) = await library.get_sections()
+    assert (section.key, section.type, section.title) == ("1", "movie", "Films")
+    first = await library.get_items(section.key)
+    rest = await library.get_items(section.key, PAGE_SIZE)
+    assert first.total == rest.total == PAGE_SIZE + 5
+    assert len(first.items) == PAGE_SIZE
+    assert len(rest.items) == 5
+    item = first.items[0]
+    assert (item.title, item.year, item.duration) == ("Film 000", 1927, 5)
+    (file,) = item.files
+    assert file.key == films.entries[0].part_path(0)
+    assert (file.size, file.container) == (8, "mp4")
+    assert (file.video_codec, file.audio_codec) == ("h264", "aac")
+    assert "secret-disk" not in repr(first)
+    letters = await library.get_first_characters(section.key)
+    assert [(each.key, each.size) for each in letters] == [("%23", 1), ("F", 104)]
+    page = await library.get_items(section.key, first_character="%23")
+    assert [each.title for each in page.items] == ["7 seas"]
+
+
+async def test_search(
+    attic: MediaServer, pms: PlexServerClient, films: Section
+) -> None:
+    """What is found comes in the server's order."""
+    library = PlexLibrary(pms)
+    found = await library.search("film 00", 3)
+    assert [item.title for item in found] == ["Film 000", "Film 002", "Film 003"]
+    item = await library.get_item("100")
+    assert item.title == "Film 000"
+    with pytest.raises(PlexNotFoundError):
+        await library.get_item("1")
+    attic.library.watching = films.entries[:2]
+    page = await library.get_shelf(Shelf.CONTINUE_WATCHING)
+    assert [each.title for each in page.items] == ["Film 000", "7 seas"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        None,
+        "",
+        "http://evil.example/library/parts/1/2/file.mp4",
+        "/library/parts/1/2/file.mp4?download=1",
+        "/library/parts/1/../2/file.mp4",
+        "/library/parts/1/2/%66ile.mp4",
+        "/library/parts/1/2/file.mp4\n",
+        "/library/metadata/1/thumb/2/..",
+    ],
+)
+def test_hostile_paths(path: str | None) -> None:
+    """Nothing but files and pictures is ever asked for."""
+    assert part_path(path) is None
+    assert picture_path(path) is None
+
+
+def listing(**content: Any) -> Fault:
+    """Answer something else than the server would."""
+    return Reply(Answer(200, orjson.dumps({"MediaContainer": content}), JSON_TYPE))
+
+
+FILM = {"ratingKey": "1", "type": "movie", "title": "Film"}
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"Metadata": [FILM, FILM | {"ratingKey": 2}]}, (["1", "2"], 2)),
+        ({"Metadata": [FILM], "totalSize": "7"}, (["1"], 7)),
+        # What is not known, or can't be named, is passed over.
+        (
+            {
+                "Metadata": [
+                    FILM | {"type": "hologram"},
+                    FILM | {"ratingKey": "../1"},
+                    FILM | {"ratingKey": -1},
+                    FILM | {"title": None},
+                    "film",
+                ]
+            },
+            ([], 0),
+        ),
+        # Some send all, whatever is asked for.
+        (
+            {"Metadata": [FILM | {"ratingKey": number} for number in range(1, 251)]},
+            ([str(number) for number in range(101, 201)], 250),
+        ),
+    ],
+)
+async def test_drift(
+    attic: MediaServer,
+    plex: PlexEmulator,
+    pms: PlexServerClient,
+    content: dict[str, Any],
+    expected: tuple[list[str], int],
+) -> None:
+    """What drifts is read as it is meant."""
+    plex.faults.add(listing(**content), path="/library/sections/1/all")
+    page = await PlexLibrary(pms).get_items("1", 100 if len(expected[0]) > 2 else 0)
+    assert ([item.rating_key for item in page.items], page.total) == expected
+
+
+@pytest.mark.parametrize("key", ["../../security", "%2e%2e", "A/B", "", "%25"])
+async def test_hostile_characters(
+    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient, key: str
+) -> None:
+    """A list by characters that can't be trusted is none."""
+    characters = [{"key": name, "title": name, "size": 1} for name in ("A", key)]
+    plex.faults.add(
+        listing(Directory=characters), path="/library/sections/1/firstCharacter"
+    )
+    assert await PlexLibrary(pms).get_first_characters("1") == []
+
+
+async def test_empty_item(
+    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient
+) -> None:
+    """An answer without an item is that there is none."""
+    plex.faults.add(listing(size=0), path="/library/metadata/42")
+    with pytest.raises(PlexNotFoundError):
+        await PlexLibrary(pms).get_item("42")

@@ -1,0 +1,90 @@
+"""Real films and songs, which real players play."""
+
+from functools import cache
+from io import BytesIO
+from math import pi, sin
+from pathlib import Path
+from struct import pack
+from tempfile import TemporaryDirectory
+
+import av
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
+from PIL import Image, ImageDraw
+
+WIDTH, HEIGHT = 320, 180
+FRAMES_PER_SECOND = 10
+SAMPLE_RATE = 44_100
+SECONDS = 20
+SEGMENT_SECONDS = 4
+
+
+@cache
+def film(container: str, video: str, audio: str) -> bytes:
+    """Return a film in which something goes from left to right once."""
+    buffer = BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        _record(output, audio, video)
+    return buffer.getvalue()
+
+
+@cache
+def song(container: str, audio: str) -> bytes:
+    """Return a song of one tone."""
+    buffer = BytesIO()
+    with av.open(buffer, "w", format=container) as output:
+        _record(output, audio)
+    return buffer.getvalue()
+
+
+@cache
+def stream() -> dict[str, bytes]:
+    """Return the playlist and the segments of a film, by name."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        options = {
+            "hls_time": str(SEGMENT_SECONDS),
+            "hls_list_size": "0",
+            "hls_segment_filename": str(path / "%05d.ts"),
+        }
+        with av.open(
+            str(path / "index.m3u8"), "w", format="hls", options=options
+        ) as output:
+            _record(output, "aac", "libx264")
+        return {file.name: file.read_bytes() for file in path.iterdir()}
+
+
+def _record(output: OutputContainer, audio: str, video: str | None = None) -> None:
+    """Record a tone, and pictures with it."""
+    sound = output.add_stream(audio, rate=SAMPLE_RATE, layout="stereo")
+    assert isinstance(sound, AudioStream)
+    pictures: VideoStream | None = None
+    if video:
+        made = output.add_stream(
+            video, rate=FRAMES_PER_SECOND, options={"preset": "ultrafast", "g": "20"}
+        )
+        assert isinstance(made, VideoStream)
+        pictures = made
+        pictures.width, pictures.height = WIDTH, HEIGHT
+        pictures.pix_fmt = "yuv420p"
+    resampler = av.AudioResampler(sound.format, sound.layout, sound.rate)
+    size = SAMPLE_RATE // FRAMES_PER_SECOND
+    tone = [int(3000 * sin(2 * pi * 440 * at / SAMPLE_RATE)) for at in range(size)]
+    content = pack(f"<{size}h", *tone)
+    for number in range(SECONDS * FRAMES_PER_SECOND):
+        if pictures:
+            picture = Image.new("RGBA", (WIDTH, HEIGHT), (20, 30, 60))
+            x = number * WIDTH // (SECONDS * FRAMES_PER_SECOND)
+            ImageDraw.Draw(picture).ellipse((x, 70, x + 40, 110), (240, 200, 80))
+            shown = av.VideoFrame.from_bytes(picture.tobytes(), WIDTH, HEIGHT, "rgba")
+            output.mux(pictures.encode(shown))
+        frame = av.AudioFrame(format="s16", layout="mono", samples=size)
+        frame.planes[0].update(content)
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts = number * size
+        for resampled in resampler.resample(frame):
+            output.mux(sound.encode(resampled))
+    if pictures:
+        output.mux(pictures.encode())
+    output.mux(sound.encode())

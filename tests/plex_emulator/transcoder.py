@@ -1,0 +1,40 @@
+"""What makes films fit for players: a playlist and segments for each session."""
+
+from dataclasses import dataclass, field
+
+MASTER = b"""#EXTM3U
+#EXT-X-STREAM-INF:PROGRAM-ID=1,BANDWIDTH=2000000,RESOLUTION=320x180
+session/%s/base/index.m3u8
+"""
+INDEX = b"""#EXTM3U
+#EXT-X-TARGETDURATION:4
+#EXTINF:4,
+00000.ts
+#EXT-X-ENDLIST
+"""
+SILENCE = {"index.m3u8": INDEX, "00000.ts": bytes(188 * 100)}
+
+
+@dataclass(eq=False)
+class Transcoder:
+    """A transcoder, which makes the same of everything."""
+
+    sessions: dict[str, str] = field(default_factory=dict)
+    """The session of each client, which has one at a time."""
+    made: dict[str, bytes] = field(default_factory=lambda: dict(SILENCE))
+    master: bytes = MASTER
+
+    def start(self, client: str, session: str) -> bytes:
+        """Begin a session, which ends that which the client has."""
+        self.sessions[client] = session
+        return self.master.replace(b"%s", session.encode())
+
+    def file(self, session: str, name: str) -> bytes | None:
+        """Return a playlist or a segment, None if the session has ended."""
+        return self.made.get(name) if session in self.sessions.values() else None
+
+    def stop(self, session: str) -> None:
+        """End a session."""
+        self.sessions = {
+            client: each for client, each in self.sessions.items() if each != session
+        }

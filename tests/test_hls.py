@@ -1,0 +1,254 @@
+"""Tests of what a server's transcoder makes fit for players."""
+
+from datetime import timedelta
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from homeassistant.components.media_source import async_resolve_media
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+
+from . import Tick, setup_integration
+from .plex_emulator import MediaServer, PlexEmulator, error
+from .plex_emulator.library import Entry, Section
+from .plex_emulator.transcoder import MASTER
+
+type Player = TestClient[web.Request, web.Application]
+
+STOP = "/video/:/transcode/universal/stop"
+
+
+@pytest.fixture
+def film(attic: MediaServer) -> Entry:
+    """Return a film that players can't play."""
+    film = Entry(100, "movie", "Film", files=[("film.mkv", b"film")])
+    film.codecs = ("hevc", "dts")
+    attic.library.sections = [Section(1, "movie", "Films", [film])]
+    return film
+
+
+@pytest.fixture
+async def player(
+    hass: HomeAssistant,
+    film: Entry,
+    config_entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+) -> Player:
+    """Return a player that has no account at Home Assistant."""
+    await async_setup_component(hass, "media_source", {})
+    await setup_integration(hass, config_entry)
+    return await hass_client_no_auth()
+
+
+async def resolve(hass: HomeAssistant, server: MediaServer, film: Entry) -> str:
+    """Return where Home Assistant says that a film is."""
+    (entry,) = hass.config_entries.async_entries("plex_account")
+    path = f"{entry.unique_id}/{server.machine_identifier}/item/{film.key}"
+    play = await async_resolve_media(hass, f"media-source://plex_account/{path}", None)
+    assert play.mime_type == "application/x-mpegURL"
+    return play.url
+
+
+async def lines(player: Player, path: str) -> list[str]:
+    """Return what a playlist names."""
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.OK
+        assert answer.content_type == "application/vnd.apple.mpegurl"
+        text = await answer.text()
+    return [line for line in text.splitlines() if line and line[0] != "#"]
+
+
+async def start(player: Player, path: str) -> str:
+    """Return where the playlist of a session is, which begins with that."""
+    async with player.get(path, allow_redirects=False) as answer:
+        assert answer.status == HTTPStatus.FOUND
+        return beside(path, answer.headers["Location"])
+
+
+def beside(path: str, name: str) -> str:
+    """Return where something is that a playlist names."""
+    return f"{path.rpartition('/')[0]}/{name}"
+
+
+async def test_play(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+) -> None:
+    """Playlists and segments come through Home Assistant, without a signature."""
+    path = await resolve(hass, attic, film)
+    assert len(path.split("/")[4]) >= 22
+    plex.requests.clear()
+    index = await start(player, path)
+    assert await start(player, path) == index
+    (segment,) = await lines(player, path)
+    async with player.get(beside(index, segment)) as answer:
+        assert answer.status == HTTPStatus.OK
+        assert answer.content_type == "video/mp2t"
+        assert await answer.read() == attic.transcoder.made[segment]
+    first, *others = plex.requests
+    assert first.query["path"] == "/library/metadata/100"
+    assert len(others) == 2
+    assert all(asked.token.startswith("transient-") for asked in (first, *others))
+    clients = {asked.value("X-Plex-Client-Identifier") for asked in plex.requests}
+    assert clients == {first.query["session"]}
+
+
+async def test_two_players(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+) -> None:
+    """A second player does not stop the first."""
+    first, second = [await resolve(hass, attic, film) for _ in range(2)]
+    playlists = [await start(player, path) for path in (first, second)]
+    assert len(attic.transcoder.sessions) == 2
+    assert await lines(player, playlists[0])
+    mine, other = [path.split("/")[4] for path in playlists]
+    async with player.get(playlists[0].replace(mine, other)) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+
+
+@pytest.mark.parametrize("end", ["time", "unload", "stop"])
+async def test_stopped(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    end: str,
+) -> None:
+    """The server's work ends when nobody fetches any more, and with Home Assistant."""
+    path = await resolve(hass, attic, film)
+    unused = await resolve(hass, attic, film)
+    playlist = await start(player, path)
+    match end:
+        case "time":
+            await tick(timedelta(minutes=9))
+            assert await lines(player, playlist)
+            await tick(timedelta(minutes=9))
+            assert len(attic.transcoder.sessions) == 1
+            await tick(timedelta(minutes=2))
+        case "unload":
+            await hass.config_entries.async_unload(config_entry.entry_id)
+        case _:
+            hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not attic.transcoder.sessions
+    assert len(plex.requests.matching(path=STOP)) == 1
+    for url in (path, playlist, unused):
+        async with player.get(url) as answer:
+            assert answer.status == HTTPStatus.NOT_FOUND
+
+
+async def test_server_gone(
+    hass: HomeAssistant,
+    player: Player,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A server that is gone does not hold up the end."""
+    path = await resolve(hass, attic, film)
+    playlist = await start(player, path)
+    await attic.stop()
+    async with player.get(playlist) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    assert await hass.config_entries.async_unload(config_entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "http://evil.example/film.ts",
+        "//evil.example/film.ts",
+        "/api/states",
+        "../../../states",
+        "session/%2e%2e/index.m3u8",
+        '#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/passwd"',
+        "\udcff",
+    ],
+)
+async def test_hostile_playlist(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry, line: str
+) -> None:
+    """A playlist that leads elsewhere does not reach the player."""
+    evil = line.encode(errors="surrogateescape")
+    attic.transcoder.made["index.m3u8"] = b"#EXTM3U\n00000.ts\n" + evil
+    async with player.get(await resolve(hass, attic, film)) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    for master in (MASTER + evil, b"", b"#EXTM3U\n", b"#EXTM3U\nother/index.m3u8"):
+        attic.transcoder.master = master
+        async with player.get(await resolve(hass, attic, film)) as answer:
+            assert answer.status == HTTPStatus.BAD_GATEWAY
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "session/{session}/base/../../stop",
+        "session/{session}/base/%2e%2e",
+        "session/{other}/base/index.m3u8",
+        "stop",
+        "x/start.m3u8",
+    ],
+)
+async def test_nothing_else(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    name: str,
+) -> None:
+    """A ticket is good for its own session alone."""
+    path = await resolve(hass, attic, film)
+    await lines(player, path)
+    (session,) = attic.transcoder.sessions.values()
+    plex.requests.clear()
+    tail = name.format(session=session, other=session[::-1])
+    url = player.make_url("/").with_path(beside(path, tail), encoded=True)
+    async with player.session.get(url) as answer:
+        assert answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+    assert not plex.requests
+
+
+async def test_refused(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+) -> None:
+    """A transcoder that refuses is told to the player as a fault of the server's."""
+    path = await resolve(hass, attic, film)
+    rule = plex.faults.add(error(503), path="/video/:/transcode/universal/start.m3u8")
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    plex.faults.remove(rule)
+    assert await lines(player, path)
+
+
+async def test_stop_refused(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+) -> None:
+    """To end what a player had is no reason for a new token, or to sign in again."""
+    await start(player, await resolve(hass, attic, film))
+    attic.revoke(attic.owner)
+    plex.requests.clear()
+    assert await hass.config_entries.async_unload(config_entry.entry_id)
+    assert [request.path for request in plex.requests] == [STOP]
+    assert not hass.config_entries.flow.async_progress()

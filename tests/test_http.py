@@ -1,0 +1,284 @@
+"""Tests of the door through which files and pictures leave Home Assistant."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from aiohttp import ClientError, web
+from aiohttp.test_utils import TestClient
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+
+from homeassistant.core import HomeAssistant
+
+from . import setup_integration, until
+from .plex_emulator import (
+    Account,
+    Cut,
+    Ending,
+    Fault,
+    MediaServer,
+    PlexEmulator,
+    Reply,
+    Vanish,
+    error,
+    redirect,
+)
+from .plex_emulator.faults import RealAnswer
+from .plex_emulator.library import FILE, Entry, Section
+from .plex_emulator.replies import Answer
+
+type Player = TestClient[web.Request, web.Application]
+
+FILM = bytes(range(256)) * 4096
+
+
+def _path(entry: MockConfigEntry, server: MediaServer, path: str) -> str:
+    """Return where Home Assistant has something of a server."""
+    return f"/api/plex_account/{entry.unique_id}/{server.machine_identifier}{path}"
+
+
+@pytest.fixture
+def film(attic: MediaServer) -> Entry:
+    """Return a film of one megabyte."""
+    film = Entry(100, "movie", "Film", files=[("film.mp4", FILM)])
+    attic.library.sections = [Section(1, "movie", "Films", [film])]
+    return film
+
+
+@pytest.fixture
+async def player(
+    hass: HomeAssistant,
+    config_entry: MockConfigEntry,
+    film: Entry,
+    hass_client: ClientSessionGenerator,
+) -> Player:
+    """Return somebody who has signed in to Home Assistant."""
+    await setup_integration(hass, config_entry)
+    return await hass_client()
+
+
+@pytest.fixture
+def path(config_entry: MockConfigEntry, attic: MediaServer, film: Entry) -> str:
+    """Return where Home Assistant has the film."""
+    return _path(config_entry, attic, film.part_path(0))
+
+
+async def test_whole(
+    player: Player, plex: PlexEmulator, film: Entry, path: str
+) -> None:
+    """A file comes as it is; the server gets the transient token in a header."""
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.OK
+        assert answer.content_type == "video/mp4"
+        assert answer.content_length == len(FILM)
+        assert answer.headers["ETag"]
+        assert await answer.read() == FILM
+        assert not [name for name in answer.headers if "plex" in name.lower()]
+    (asked,) = plex.requests.matching(path=film.part_path(0))
+    assert asked.headers["X-Plex-Token"].startswith("transient-")
+    assert not asked.query
+    async with player.head(path) as answer:
+        assert answer.content_length == len(FILM)
+    (_, asked) = plex.requests.matching(path=film.part_path(0))
+    assert asked.method == "HEAD"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ("bytes=0-0", FILM[:1]),
+        ("bytes=1000-", FILM[1000:]),
+        ("bytes=-5", FILM[-5:]),
+        (f"bytes={len(FILM)}-", None),
+    ],
+)
+async def test_range(
+    player: Player, path: str, wanted: str, expected: bytes | None
+) -> None:
+    """A player can begin anywhere."""
+    async with player.get(path, headers={"Range": wanted}) as answer:
+        if expected is None:
+            assert answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        else:
+            assert answer.status == HTTPStatus.PARTIAL_CONTENT
+            assert await answer.read() == expected
+        assert answer.headers["Content-Range"].endswith(f"/{len(FILM)}")
+
+
+async def test_renewed(player: Player, attic: MediaServer, path: str) -> None:
+    """A token that has died is renewed before anybody notices."""
+    attic.forget_tokens()
+    async with player.get(path) as answer:
+        assert await answer.read() == FILM
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        "/security/token",
+        "/library/sections",
+        "/library/parts/1000/1700000000/../../../identity",
+        "/library/parts/1000/1700000000/%66ile.mp4",
+        "/library/parts/1000/1700000000/file.mp4%0a",
+        "//evil.example/library/parts/1/2/file.mp4",
+    ],
+)
+async def test_nothing_else(
+    player: Player,
+    config_entry: MockConfigEntry,
+    attic: MediaServer,
+    plex: PlexEmulator,
+    tail: str,
+) -> None:
+    """Nothing but what a library lists is asked of a server."""
+    plex.requests.clear()
+    path = _path(config_entry, attic, tail)
+    url = player.make_url("/").with_path(path, encoded=True)
+    async with player.session.get(url) as answer:
+        assert answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}
+    assert not plex.requests
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (error(404), HTTPStatus.NOT_FOUND),
+        (error(403), HTTPStatus.BAD_GATEWAY),
+        (error(503), HTTPStatus.BAD_GATEWAY),
+        (error(509), HTTPStatus.BAD_GATEWAY),
+        (redirect("https://evil.example/film.mp4"), HTTPStatus.BAD_GATEWAY),
+        (Vanish(), HTTPStatus.BAD_GATEWAY),
+        (Reply(Answer(200, b"<script>", "text/html")), HTTPStatus.BAD_GATEWAY),
+    ],
+)
+async def test_refused(
+    player: Player, plex: PlexEmulator, path: str, fault: Fault, expected: HTTPStatus
+) -> None:
+    """What a server does instead of giving a file is a plain error for a player."""
+    plex.faults.add(fault, path="/library/parts/*")
+    async with player.get(path, allow_redirects=False) as answer:
+        assert answer.status == expected
+        assert answer.headers.get("Location") is None
+        assert "evil" not in await answer.text()
+
+
+@pytest.mark.parametrize("kind", ["image/svg+xml", "application/javascript", ""])
+async def test_active_content(
+    player: Player, plex: PlexEmulator, path: str, kind: str
+) -> None:
+    """Nothing is handed over that a browser would run as Home Assistant's own."""
+    plex.faults.add(Reply(Answer(200, b"alert()", kind)), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert answer.content_type == "application/octet-stream"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("ending", [Ending.RESET, Ending.CLOSE])
+async def test_breaks_off(
+    player: Player,
+    plex: PlexEmulator,
+    path: str,
+    ending: Ending,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A player sees that it has not got all, and gets the rest when it asks again."""
+    plex.faults.add(Cut(ending), path="/library/parts/*", times=1)
+    got = b""
+    async with player.get(path) as answer:
+        with suppress(ClientError):
+            async for piece in answer.content.iter_any():
+                got += piece
+        assert len(got) < len(FILM)
+    assert FILM.startswith(got)
+    headers = {"Range": f"bytes={len(got)}-"}
+    async with player.get(path, headers=headers) as answer:
+        assert got + await answer.read() == FILM
+    assert "authSig" not in caplog.text
+    assert "ERROR" not in caplog.text
+
+
+async def test_without_range(player: Player, plex: PlexEmulator, path: str) -> None:
+    """A server that gives all is no reason to give less."""
+    whole = Reply(Answer(200, FILM, "video/mp4"))
+    plex.faults.add(whole, path="/library/parts/*")
+    async with player.get(path, headers={"Range": "bytes=5-"}) as answer:
+        assert answer.status == HTTPStatus.OK
+        assert await answer.read() == FILM
+
+
+async def test_not_modified(player: Player, plex: PlexEmulator, path: str) -> None:
+    """What a player has already is not sent again."""
+    async with player.get(path) as answer:
+        etag = answer.headers["ETag"]
+    plex.faults.add(Reply(Answer(304, headers={"ETag": etag})), path="/library/parts/*")
+    async with player.get(path, headers={"If-None-Match": etag}) as answer:
+        assert (answer.status, answer.headers["ETag"]) == (304, etag)
+    *_, asked = plex.requests.matching(path="/library/parts/*")
+    assert asked.headers["If-None-Match"] == etag
+
+
+async def test_not_loaded(
+    hass: HomeAssistant, player: Player, config_entry: MockConfigEntry, path: str
+) -> None:
+    """Nothing is left of an account that is unloaded."""
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+
+
+@dataclass
+class Endless:
+    """A file that never ends."""
+
+    running: int = 0
+
+    async def happen(
+        self, request: web.BaseRequest, real: RealAnswer
+    ) -> web.StreamResponse:
+        """Send until nobody takes it any more."""
+        response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+        await response.prepare(request)
+        self.running += 1
+        try:
+            while True:
+                await response.write(bytes(64 * 1024))
+        finally:
+            self.running -= 1
+
+
+async def test_player_leaves(player: Player, plex: PlexEmulator, path: str) -> None:
+    """What nobody takes any more is not fetched any more."""
+    file = Endless()
+    plex.faults.add(file, path="/library/parts/*")
+    async with player.get(path) as answer:
+        await answer.content.readexactly(1000)
+        assert file.running == 1
+        answer.close()
+    await until(lambda: file.running == 0)
+
+
+async def test_another_machine(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """Where no certificate proves who answers, the token goes to nobody else."""
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    await setup_integration(hass, config_entry)
+    path = _path(config_entry, attic, "/library/parts/420/1700000000/file.mp4")
+    browser = await hass_client()
+    async with browser.get(path) as answer:
+        assert await answer.read() == FILE
+    await until(lambda: bool(attic.push.sockets))
+    # Somebody else has got the address meanwhile.
+    attic.listing.client_identifier = "f" * 40
+    plex.faults.add(error(500), path="/api/v2/resources")
+    plex.requests.clear()
+    async with browser.get(path) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    asked = plex.requests.matching(host="Attic")
+    assert {(request.path, request.token) for request in asked} == {("/identity", "")}

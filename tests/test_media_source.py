@@ -1,0 +1,378 @@
+"""Tests of browsing, searching and playing libraries in Home Assistant."""
+
+from http import HTTPStatus
+from typing import Any
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import (
+    ClientSessionGenerator,
+    WebSocketGenerator,
+)
+
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.components import media_source
+from homeassistant.components.media_player import BrowseError
+from homeassistant.components.media_source import Unresolvable
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
+
+from . import setup_integration
+from .plex_emulator import Account, MediaServer, PlexEmulator, Reply, error
+from .plex_emulator.demo_library import FILMS, stock
+from .plex_emulator.library import Entry, Section
+from .plex_emulator.replies import Answer
+
+ROOT = f"media-source://{DOMAIN}"
+HLS = "application/x-mpegURL"
+
+
+@pytest.fixture
+async def panel(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+) -> Panel:
+    """Return the media panel of somebody whose server has something of everything."""
+    stock(attic)
+    await async_setup_component(hass, "media_source", {})
+    await setup_integration(hass, config_entry)
+    return Panel(await hass_ws_client(hass))
+
+
+class Panel:
+    """What the frontend's media panel does."""
+
+    def __init__(self, socket: Any) -> None:
+        """Talk to Home Assistant by a WebSocket."""
+        self._socket = socket
+
+    async def ask(self, command: str, content_id: str, **data: str) -> Any:
+        """Send a command and return the answer."""
+        await self._socket.send_json_auto_id(
+            {"type": f"media_source/{command}", "media_content_id": content_id, **data}
+        )
+        return await self._socket.receive_json()
+
+    async def browse(self, content_id: str) -> Any:
+        """Return what is at a place."""
+        answer = await self.ask("browse_media", content_id)
+        assert answer["success"], answer
+        return answer["result"]
+
+    async def open(self, *titles: str) -> Any:
+        """Open one thing after the other, from the top on."""
+        node = await self.browse(ROOT)
+        for title in titles:
+            node = await self.browse(child(node, title)["media_content_id"])
+        return node
+
+
+def child(node: Any, title: str) -> Any:
+    """Return what is called so within something."""
+    (found,) = [each for each in node["children"] if each["title"] == title]
+    return found
+
+
+def titles_of(node: Any) -> list[str]:
+    """Return what is listed."""
+    return [each["title"] for each in node["children"]]
+
+
+async def test_tree(panel: Panel, ada: Account) -> None:
+    """From the account one gets to every film, episode, song and photo."""
+    account = await panel.open()
+    assert (account["title"], titles_of(account)) == (ada.user.title, ["Attic"])
+    server = await panel.open("Attic")
+    assert titles_of(server) == [
+        "Continue watching",
+        "Recently added",
+        "Films",
+        "Series",
+        "Music",
+        "Photos",
+        "Playlists",
+    ]
+    films = await panel.open("Attic", "Films")
+    assert titles_of(films) == [f"{title} ({year})" for title, year in FILMS.items()]
+    assert films["children_media_class"] == "movie"
+    assert all(film["can_play"] for film in films["children"])
+    path = ("Attic", "Series", "The lighthouse keepers", "Season 1")
+    season = await panel.open(*path)
+    assert titles_of(season) == ["1. Arrival", "2. Fog"]
+    album = await panel.open("Attic", "Music", "The Lanterns", "Low tide")
+    assert titles_of(album) == ["1. Undertow", "2. Salt", "3. Homeward"]
+    photos = await panel.open("Attic", "Photos", "Summer")
+    assert titles_of(photos) == ["Beach", "Lighthouse"]
+    playlist = await panel.open("Attic", "Playlists", "Rainy days")
+    assert (playlist["title"], len(playlist["children"])) == ("Rainy days", 3)
+    shelf = await panel.open("Attic", "Continue watching")
+    assert titles_of(shelf)[0] == "Beyond the harbour (1999)"
+    recent = await panel.open("Attic", "Recently added")
+    assert "Fog (The lighthouse keepers · S1E2)" in titles_of(recent)
+    assert "Salt (The Lanterns · Low tide)" in titles_of(recent)
+    assert "Low tide (The Lanterns)" in titles_of(recent)
+
+
+async def test_pictures(
+    panel: Panel, attic: MediaServer, hass_client_no_auth: ClientSessionGenerator
+) -> None:
+    """A poster is fetched of Home Assistant, scaled by the server."""
+    films = await panel.open("Attic", "Films")
+    browser = await hass_client_no_auth()
+    thumbnail = films["children"][0]["thumbnail"]
+    assert thumbnail.startswith("/api/plex_account/")
+    async with browser.get(thumbnail) as answer:
+        assert (answer.status, answer.content_type) == (HTTPStatus.OK, "image/jpeg")
+    async with browser.get(thumbnail.partition("?")[0]) as answer:
+        assert answer.status == HTTPStatus.UNAUTHORIZED
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        (("Films", "A train to nowhere (1968)"), "video/mp4"),
+        (("Music", "The Lanterns", "Low tide", "2. Salt"), "audio/mpeg"),
+        (("Photos", "Summer", "Beach"), "image/jpeg"),
+    ],
+)
+async def test_play(
+    panel: Panel,
+    plex: PlexEmulator,
+    hass_client_no_auth: ClientSessionGenerator,
+    path: tuple[str, ...],
+    kind: str,
+) -> None:
+    """What players can play is played as it is, from a signed path."""
+    folder = await panel.open("Attic", *path[:-1])
+    item = child(folder, path[-1])["media_content_id"]
+    answer = (await panel.ask("resolve_media", item))["result"]
+    assert answer["mime_type"] == kind
+    browser = await hass_client_no_auth()
+    plex.requests.clear()
+    async with browser.get(answer["url"]) as file:
+        assert (file.status, file.content_type) == (HTTPStatus.OK, kind)
+        assert await file.read()
+    (asked,) = plex.requests
+    assert asked.token.startswith("transient-")
+    assert asked.token not in str(answer)
+
+
+async def test_long_library(
+    panel: Panel, attic: MediaServer, plex: PlexEmulator
+) -> None:
+    """A library of thousands opens by letter, and a long letter in pages."""
+    films = [
+        Entry(1000 + number, "movie", f"{'AB#'[number % 3]} film {number:04}")
+        for number in range(750)
+    ]
+    for film in films:
+        film.files = [("film.mp4", b"film")]
+        film.codecs = ("h264", "aac")
+    attic.library.sections = [Section(1, "movie", "Films", films)]
+    plex.requests.clear()
+    letters = await panel.open("Attic", "Films")
+    assert titles_of(letters) == ["#", "A", "B"]
+    assert len(plex.requests.matching(path="/library/sections/1/all")) == 0
+    for title, letter in (("#", "#"), ("A", "A")):
+        page = await panel.browse(child(letters, title)["media_content_id"])
+        assert page["title"] == title
+        *items, second, third = titles_of(page)
+        assert [item[0] for item in items] == [letter] * 100
+        assert (second, third) == ("101 - 200", "201 - 250")
+        last = await panel.browse(child(page, third)["media_content_id"])
+        assert len(titles_of(last)) == 50
+        assert {item[0] for item in titles_of(last)} == {letter}
+
+
+async def test_without_letters(panel: Panel, attic: MediaServer) -> None:
+    """A library that is not listed by letter is shown in pages."""
+    films = [Entry(1000 + number, "movie", f"/{number}") for number in range(150)]
+    attic.library.sections = [Section(1, "movie", "Films", films, by_character=False)]
+    for film in films:
+        film.files = [("film.mp4", b"film")]
+    page = await panel.open("Attic", "Films")
+    assert (len(titles_of(page)), titles_of(page)[-1]) == (101, "101 - 150")
+
+
+async def test_several_accounts(
+    hass: HomeAssistant, panel: Panel, plex: PlexEmulator, grace: Account
+) -> None:
+    """With more than one account, each has a place of its own."""
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        title="grace",
+        unique_id=grace.user.uuid,
+        data={
+            "token": plex.tv.issue(grace, "of-grace").text,
+            "client_identifier": "of-grace",
+            "server_url": plex.url,
+        },
+    )
+    cellar = await plex.add_server("Cellar", owner=grace)
+    stock(cellar)
+    await setup_integration(hass, entry)
+    root = await panel.open()
+    assert (root["title"], titles_of(root)) == ("Plex Account", ["ada", "grace"])
+    assert titles_of(await panel.open("grace")) == ["Cellar"]
+    found = await panel.ask("search_media", ROOT, search_query="lanterns")
+    assert [each["title"] for each in found["result"]["result"]] == [
+        "Night of the lanterns (1954)",
+        "Night of the lanterns (1954)",
+        "The Lanterns",
+        "The Lanterns",
+    ]
+
+
+async def test_search(panel: Panel) -> None:
+    """A search finds things of all kinds, or of those that are wanted."""
+    server = child(await panel.open(), "Attic")
+    assert server["can_search"]
+    for place in (server["media_content_id"], ROOT):
+        found = await panel.ask("search_media", place, search_query="light")
+        assert [each["title"] for each in found["result"]["result"]] == [
+            "The lighthouse keepers (2018)",
+            "Lighthouse (Summer)",
+        ]
+    found = await panel.ask(
+        "search_media",
+        ROOT,
+        search_query="light",
+        media_filter_classes=["image"],  # type: ignore[arg-type]
+    )
+    assert [each["media_class"] for each in found["result"]["result"]] == ["image"]
+
+
+async def test_server_down(
+    hass: HomeAssistant, panel: Panel, plex: PlexEmulator, ada: Account
+) -> None:
+    """A server that is down says so; the others work."""
+    cellar = await plex.add_server("Cellar", owner=ada)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await cellar.stop()
+    await entry.runtime_data.servers[cellar.machine_identifier].async_refresh()
+    account = await panel.open()
+    assert titles_of(account) == ["Attic", "Cellar (cannot be reached)"]
+    node = child(account, "Cellar (cannot be reached)")
+    answer = await panel.ask("browse_media", node["media_content_id"])
+    assert "Cellar could not be reached" in answer["error"]["message"]
+    assert (await panel.open("Attic"))["children"]
+    found = await panel.ask("search_media", ROOT, search_query="light")
+    assert len(found["result"]["result"]) == 2
+    answer = await panel.ask(
+        "search_media", node["media_content_id"], search_query="light"
+    )
+    assert "Cellar could not be reached" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "nobody",
+        "{account}/nothing",
+        "{account}/{server}/item/x",
+        "{account}/{server}/item/../../security/token",
+        "{account}/{server}/shelf/other",
+        "{account}/{server}/section/99",
+        "{account}/{server}/section/1/..%2f",
+        "{account}/{server}/item/99999",
+        "{account}/{server}/playlist/99999",
+    ],
+)
+async def test_nothing_there(
+    hass: HomeAssistant, panel: Panel, ada: Account, attic: MediaServer, path: str
+) -> None:
+    """What is named wrongly is told, and is nothing that can be played."""
+    identifier = path.format(account=ada.user.uuid, server=attic.machine_identifier)
+    with pytest.raises(BrowseError, match=r"There is nothing at|does not have this"):
+        await media_source.async_browse_media(hass, f"{ROOT}/{identifier}")
+    with pytest.raises(Unresolvable, match=r"There is nothing at|does not have this"):
+        await media_source.async_resolve_media(hass, f"{ROOT}/{identifier}", None)
+
+
+async def test_not_playable(
+    hass: HomeAssistant, panel: Panel, attic: MediaServer
+) -> None:
+    """A series can't be played as a whole, nor a photo that has no picture."""
+    series = child(await panel.open("Attic", "Series"), "The lighthouse keepers")
+    with pytest.raises(Unresolvable, match="can't be played as a whole"):
+        await media_source.async_resolve_media(hass, series["media_content_id"], None)
+    photo = (await panel.open("Attic", "Photos", "Summer"))["children"][0]
+    for entry in attic.library.entries():
+        entry.has_thumb = False
+    with pytest.raises(Unresolvable, match="can't be played as a whole"):
+        await media_source.async_resolve_media(hass, photo["media_content_id"], None)
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "kind"),
+    [
+        ("film.mp4", ("h264", "aac"), "video/mp4"),
+        ("film.mov", ("h264", "mp3"), "video/mp4"),
+        ("film.webm", ("vp9", "opus"), "video/webm"),
+        ("film.webm", ("av1", None), "video/webm"),
+        ("film.mp4", ("hevc", "aac"), HLS),
+        ("film.mp4", ("h264", "dts"), HLS),
+        ("film.mkv", ("h264", "aac"), HLS),
+        ("film.mp4", (None, "aac"), HLS),
+    ],
+)
+async def test_what_plays_as_it_is(
+    hass: HomeAssistant,
+    panel: Panel,
+    attic: MediaServer,
+    name: str,
+    codecs: tuple[str | None, str | None],
+    kind: str,
+) -> None:
+    """What most players can't play is made fit by the server."""
+    film = attic.library.sections[0].entries[0]
+    film.files, film.codecs = [(name, b"film")], codecs
+    node = (await panel.open("Attic", "Films"))["children"][0]
+    media = await media_source.async_resolve_media(hass, node["media_content_id"], None)
+    assert media.mime_type == kind
+    assert ("/hls/" in media.url) == (kind == HLS)
+
+
+async def test_server_refuses(panel: Panel, plex: PlexEmulator) -> None:
+    """What a server refuses is told in plain words."""
+    server = child(await panel.open(), "Attic")
+    plex.faults.add(error(403), path="/library/sections")
+    answer = await panel.ask("browse_media", server["media_content_id"])
+    assert "Attic does not allow" in answer["error"]["message"]
+
+
+async def test_no_account(hass: HomeAssistant) -> None:
+    """Without an account the panel says what to do."""
+    await async_setup_component(hass, DOMAIN, {})
+    await async_setup_component(hass, "media_source", {})
+    with pytest.raises(BrowseError, match="No Plex account is loaded"):
+        await media_source.async_browse_media(hass, ROOT)
+
+
+@pytest.mark.skipif(
+    not hasattr(media_source, "async_get_media_image"), reason="Since 2026.11"
+)
+async def test_image(
+    hass: HomeAssistant, panel: Panel, attic: MediaServer, plex: PlexEmulator
+) -> None:
+    """The picture of an item can be attached to a notification."""
+    film = (await panel.open("Attic", "Films"))["children"][0]
+    image = await media_source.async_get_media_image(hass, film["media_content_id"])
+    assert image
+    assert (image.mime_type, image.content[:2]) == ("image/jpeg", b"\xff\xd8")
+    plex.faults.add(error(404), path="/photo/:/transcode")
+    with pytest.raises(HomeAssistantError, match="Attic"):
+        await media_source.async_get_media_image(hass, film["media_content_id"])
+    huge = Reply(Answer(200, bytes(5 * 1024 * 1024), "image/jpeg"))
+    plex.faults.add(huge, path="/photo/:/transcode")
+    with pytest.raises(HomeAssistantError, match="not understood"):
+        await media_source.async_get_media_image(hass, film["media_content_id"])
+    attic.library.sections[0].entries[0].has_thumb = False
+    item = film["media_content_id"]
+    assert await media_source.async_get_media_image(hass, item) is None
+    assert (await panel.open("Attic", "Films"))["children"][0]["thumbnail"] is None
