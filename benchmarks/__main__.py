@@ -23,6 +23,7 @@ PARTS = (
     "quiet_day",
     "failure",
     "push",
+    "media",
     "fleet",
     "weight",
 )

@@ -21,6 +21,7 @@ from tests.plex_emulator import (
     PlexEmulator,
     Vanish,
 )
+from tests.plex_emulator.library import Entry, Section
 
 from .measuring import Target
 from .process import Child
@@ -153,6 +154,19 @@ class _Emulation:
             "certificates": self._plex.authority.pem if self._plex.authority else "",
         }
 
+    async def stock(self, films: int, megabytes: int) -> None:
+        """Let the first server have so many films, of one file of that size."""
+        content = bytes(megabytes * 1024 * 1024)
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+        section = Section(1, "movie", "Films")
+        for number in range(1, films + 1):
+            title = f"{letters[number % len(letters)]} film {number}"
+            film = Entry(number, "movie", title, year=2000, duration=5_400_000)
+            film.files = [("film.mp4", content)]
+            film.codecs = ("h264", "aac")
+            section.entries.append(film)
+        self._plex.servers[0].library.sections = [section]
+
     async def set_latency(self, seconds: float) -> None:
         """Let every host be that far away."""
         for host in (self._plex.tv, *self._plex.servers):
@@ -207,6 +221,7 @@ async def _main() -> None:
                     "describe": emulation.describe,
                     "set_asleep": emulation.set_asleep,
                     "set_latency": emulation.set_latency,
+                    "stock": emulation.stock,
                     "count_requests": emulation.count_requests,
                 }
             )

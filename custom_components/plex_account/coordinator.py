@@ -800,13 +800,18 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Ask something of the server, and look for it while it does not answer."""
         access = await self.async_get_access()
         asked = create_eager_task(ask(access))
+        looked: asyncio.Task[ServerAccess] | None = None
         try:
             done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
-            if done:
-                return asked.result()
-            found = await self.async_replace_access(access.token, Trouble.LOST)
-            if found.connection == access.connection:
+            if not done:
+                looked = create_eager_task(
+                    self.async_replace_access(access.token, Trouble.LOST)
+                )
+                await asyncio.wait({asked, looked}, return_when=asyncio.FIRST_COMPLETED)
+            if asked.done() or (
                 # It is there, but slow.
+                looked and (await looked).connection == access.connection
+            ):
                 return await asked
             trouble = Trouble.LOST
         except PlexAuthenticationError:
@@ -814,9 +819,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         except PlexConnectionError:
             trouble = Trouble.LOST
         finally:
-            if not asked.cancel():
-                # Not to be missed by anybody once the server is given up.
-                asked.exception()
+            for task in filter(None, (asked, looked)):
+                if not task.cancel() and not task.cancelled():
+                    # Not to be missed by anybody once the server is given up.
+                    task.exception()
         return await ask(await self.async_replace_access(access.token, trouble))
 
     @override

@@ -11,7 +11,7 @@ from homeassistant.components.http import KEY_HASS, HomeAssistantView
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 
-from .api import STREAM_SIZE, PlexError, PlexNotFoundError, part_path, picture_path
+from .api import PlexError, PlexNotFoundError, part_path, picture_path
 from .const import DOMAIN, LOGGER
 from .coordinator import PlexConfigEntry, PlexServerCoordinator
 from .hls import MASTER_PLAYLIST, async_get_transcode
@@ -158,7 +158,7 @@ async def _hand_over(
     await response.prepare(request)
     if request.method == hdrs.METH_GET:
         try:
-            async for piece in answer.content.iter_chunked(STREAM_SIZE):
+            async for piece in answer.content.iter_any():
                 await response.write(piece)
         except (ClientError, TimeoutError) as err:
             # The player sees that it is not all, and asks for the rest.

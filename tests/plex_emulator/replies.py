@@ -1,6 +1,6 @@
 """Answers and how their data is written as JSON or as Plex's XML."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +18,8 @@ XML_TYPE = "application/xml; charset=utf-8"
 HTML_TYPE = "text/html"
 PMS_HEADERS = {"X-Plex-Protocol": "1.0", "Cache-Control": "no-cache"}
 XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+# Bytes that are sent in one go.
+PIECE_SIZE = 256 * 1024
 
 type Data = dict[str, Any]
 
@@ -39,9 +41,20 @@ class Answer:
 
     def response(self) -> web.Response:
         """Turn it into what aiohttp sends."""
+        headers = self.all_headers()
+        if len(self.body) <= PIECE_SIZE:
+            return web.Response(status=self.status, body=self.body, headers=headers)
+        # A file goes out as it is taken, rather than at once.
+        headers["Content-Length"] = str(len(self.body))
         return web.Response(
-            status=self.status, body=self.body, headers=self.all_headers()
+            status=self.status, body=_pieces(self.body), headers=headers
         )
+
+
+async def _pieces(body: bytes) -> AsyncGenerator[memoryview]:
+    """Yield a body piece by piece."""
+    for start in range(0, len(body), PIECE_SIZE):
+        yield memoryview(body)[start : start + PIECE_SIZE]
 
 
 def html_answer(status: int, title: str, script: str = "") -> Answer:

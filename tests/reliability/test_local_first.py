@@ -302,15 +302,19 @@ async def test_one_probe(
     assert not plex.requests
 
 
+@pytest.mark.parametrize("others", [[], ["/identity"]], ids=["this", "all"])
 async def test_slow_server(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     restart: Restart,
     call: Call,
+    others: list[str],
 ) -> None:
     """A server that is there but slow is waited for, and asked once."""
     await hass.async_block_till_done(wait_background_tasks=True)
+    for path in others:
+        plex.faults.add(Delay(30), path=path)
     plex.faults.add(Delay(2), path="/security/resources")
     source = f"server://{attic.machine_identifier}"
     assert (await call("get_source_connection_information", source=source))["name"]

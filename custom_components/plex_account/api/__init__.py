@@ -31,7 +31,7 @@ from .exceptions import (
     PlexTwoFactorRequiredError,
     PlexWrongServerError,
 )
-from .http import STREAM_SIZE, ClientIdentity, read_stream
+from .http import ClientIdentity, read_stream
 from .library import (
     PAGE_SIZE,
     FirstCharacter,
@@ -68,7 +68,6 @@ from .server import PlexServerClient, PushEvent
 __all__ = [
     "PAGE_SIZE",
     "PLEX_TV_URL",
-    "STREAM_SIZE",
     "ClientIdentity",
     "Connection",
     "ConnectionTier",

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
-    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
     suppress,
@@ -82,7 +81,7 @@ CLOSE_TIMEOUT: Final = 0.25
 MAX_INTERIM: Final = 8
 
 # What is read at once of a file, and handed on.
-STREAM_SIZE: Final = 256 * 1024
+STREAM_SIZE: Final = 128 * 1024
 # Seconds that a file may pause, as while a disk wakes up.
 STREAM_TIMEOUT: Final = 30
 
@@ -278,29 +277,30 @@ class PlexSession:
         request. What goes wrong while the body is read is aiohttp's ClientError.
         """
         what = f"{method} {url.path}"
-        send = self._session.request(
-            method,
-            url if address is None else url.with_host(address),
-            params=params,
-            headers={
-                **self._headers,
-                # What is counted is what is sent, not what could be made of it.
-                hdrs.ACCEPT_ENCODING: "identity",
-                **headers,
-                "X-Plex-Token": token,
-            },
-            allow_redirects=False,
-            auto_decompress=False,
-            timeout=_STREAM_TIMEOUT,
-            read_bufsize=STREAM_SIZE,
-            server_hostname=None if address is None else url.host,
-            middlewares=(partial(_once, what=what),),
-        )
-        async with AsyncExitStack() as stack:
-            with _connecting(what):
-                response = await stack.enter_async_context(send)
-                if response.status not in _STREAM_STATUSES:
-                    raise _error(response, await _read_body(response, TOKEN_SIZE), what)
+        with _connecting(what):
+            response = await self._session.request(
+                method,
+                url if address is None else url.with_host(address),
+                params=params,
+                headers={
+                    **self._headers,
+                    # What is counted is what is sent, not what could be made of it.
+                    hdrs.ACCEPT_ENCODING: "identity",
+                    **headers,
+                    "X-Plex-Token": token,
+                },
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=_STREAM_TIMEOUT,
+                read_bufsize=STREAM_SIZE,
+                server_hostname=None if address is None else url.host,
+                middlewares=(partial(_once, what=what),),
+            )
+        async with response:
+            if response.status not in _STREAM_STATUSES:
+                with _connecting(what):
+                    body = await _read_body(response, TOKEN_SIZE)
+                raise _error(response, body, what)
             yield response
 
     async def listen(
