@@ -1,7 +1,6 @@
 """Tests of the door through which files and pictures leave Home Assistant."""
 
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from aiohttp import ClientError, web
@@ -17,15 +16,16 @@ from .plex_emulator import (
     Account,
     Cut,
     Ending,
+    Endless,
     Fault,
     MediaServer,
     PlexEmulator,
+    Raw,
     Reply,
     Vanish,
     error,
     redirect,
 )
-from .plex_emulator.faults import RealAnswer
 from .plex_emulator.library import FILE, Entry, Section
 from .plex_emulator.replies import Answer
 
@@ -208,6 +208,24 @@ async def test_without_range(player: Player, plex: PlexEmulator, path: str) -> N
         assert await answer.read() == FILM
 
 
+@pytest.mark.parametrize("told", [len(FILM) - 10, len(FILM) + 10])
+async def test_wrong_length(
+    player: Player, plex: PlexEmulator, path: str, told: int
+) -> None:
+    """Nobody gets more than was announced, or takes less for all."""
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\nContent-Length: {told}\r\n\r\n"
+    )
+    plex.faults.add(Raw(head.encode() + FILM), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert answer.content_length == told
+        if told > len(FILM):
+            with pytest.raises(ClientError):
+                await answer.read()
+        else:
+            assert await answer.read() == FILM[:told]
+
+
 async def test_not_modified(player: Player, plex: PlexEmulator, path: str) -> None:
     """What a player has already is not sent again."""
     async with player.get(path) as answer:
@@ -226,26 +244,6 @@ async def test_not_loaded(
     await hass.config_entries.async_unload(config_entry.entry_id)
     async with player.get(path) as answer:
         assert answer.status == HTTPStatus.NOT_FOUND
-
-
-@dataclass
-class Endless:
-    """A file that never ends."""
-
-    running: int = 0
-
-    async def happen(
-        self, request: web.BaseRequest, real: RealAnswer
-    ) -> web.StreamResponse:
-        """Send until nobody takes it any more."""
-        response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
-        await response.prepare(request)
-        self.running += 1
-        try:
-            while True:
-                await response.write(bytes(64 * 1024))
-        finally:
-            self.running -= 1
 
 
 async def test_player_leaves(player: Player, plex: PlexEmulator, path: str) -> None:

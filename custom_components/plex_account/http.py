@@ -37,6 +37,8 @@ MEDIA_TYPES: Final = {"audio", "image", "video"}
 # What is no media in spite of its name: pages and drawings with scripts, which would
 # be Home Assistant's own.
 ACTIVE_TYPES: Final = {"image/svg+xml"}
+# What a server says rather than gives; so is all text.
+WORDS_TYPES: Final = {"application/json", "application/xml"}
 HLS_TYPE: Final = "application/vnd.apple.mpegurl"
 
 
@@ -144,10 +146,11 @@ async def _hand_over(
         name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers
     }
     kind = answer.content_type
-    if kind.partition("/")[0] == "text":
-        # A page that says what is wrong, which no player could show.
+    group = kind.partition("/")[0]
+    if group == "text" or kind in WORDS_TYPES:
+        # Such as a page that says what is wrong, which no player could show.
         raise web.HTTPBadGateway
-    if kind.partition("/")[0] not in MEDIA_TYPES or kind in ACTIVE_TYPES:
+    if group not in MEDIA_TYPES or kind in ACTIVE_TYPES:
         kind = "application/octet-stream"
     headers |= {
         hdrs.CONTENT_TYPE: kind,

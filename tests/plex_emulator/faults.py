@@ -16,6 +16,8 @@ from .recording import Received
 from .replies import JSON_TYPE, Answer, errors_answer, html_answer
 
 MEGABYTE = 1024 * 1024
+# Bytes that a file without end comes in.
+PIECE = 64 * 1024
 
 
 class Ending(Enum):
@@ -135,6 +137,28 @@ class Flood:
             await response.write(b"x" * MEGABYTE)
         await response.write(b'"')
         return response
+
+
+@dataclass(slots=True)
+class Endless:
+    """Send a file that never ends; `running` are those who take it."""
+
+    running: int = 0
+    sent: int = 0
+
+    async def happen(
+        self, request: web.BaseRequest, real: RealAnswer
+    ) -> web.StreamResponse:
+        """Send until nobody takes it any more."""
+        response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+        await response.prepare(request)
+        self.running += 1
+        try:
+            while True:
+                await response.write(bytes(PIECE))
+                self.sent += PIECE
+        finally:
+            self.running -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import settings
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.plex_account import coordinator
 from homeassistant.core import HomeAssistant
@@ -95,6 +96,7 @@ async def world(
     attic: MediaServer,
     resolver: LoopbackResolver,
     authority: CertificateAuthority,
+    hass_client_no_auth: ClientSessionGenerator,
     case: Case | None,
 ) -> World:
     """Return a Plex with names, and with certificates if a fault is about those."""
@@ -106,6 +108,7 @@ async def world(
         resolver=resolver,
         authority=authority,
         secure=case is not None and case.secure,
+        new_player=hass_client_no_auth,
     )
     await world.begin()
     return world

@@ -9,7 +9,9 @@ class Effect(Enum):
     NONE = auto()
     """The answer is all right, if odd."""
     OTHER_TYPE = auto()
-    """It is JSON, or said to be something else: bad for pictures only."""
+    """It is said to be something else: bad for pictures and media only."""
+    OTHER_FIELDS = auto()
+    """It is JSON, if odd: bad where something else was asked for."""
     OTHER_SHAPE = auto()
     """It is JSON, but not what was asked for: bad where the answer matters."""
     NONSENSE = auto()

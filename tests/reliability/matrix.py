@@ -17,7 +17,9 @@ SHORT = {
     "invalid_auth": "auth",
     "pin_expired": "new code",
     "logged": "log",
+    "media_not_found": "unknown",
     "not_permitted": "refused",
+    "nothing_played": "no media",
     "rate_limited": "limit",
     "server_unreachable": "no server",
     "source_not_found": "unknown",
@@ -29,7 +31,8 @@ Each cell is a test: the user saw just this, nothing was forgotten, and with the
 refresh or attempt all was back. ok: nobody noticed. Otherwise the error, translated:
 connect, timeout, no server: could not be reached, did not answer in time, or at none of
 its addresses; auth: sign in again; limit: asked too often; refused: not permitted;
-answer: not understood; unknown: no such source; log: removed all the same, and the log
+answer: not understood; unknown: no such source or file; no media: the player sees that
+it did not get it; log: removed all the same, and the log
 says that the sign-out failed; new code: a new link code is offered."""
 
 

@@ -4,13 +4,18 @@ from abc import ABC, abstractmethod
 import asyncio
 from collections.abc import Awaitable, Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any, ClassVar, override
 
+from aiohttp import ClientError, ClientTimeout
 import pytest
 
 from custom_components.plex_account import coordinator, image, push
+from custom_components.plex_account.api import http
 from custom_components.plex_account.const import CONF_SERVER_URL, DOMAIN
+from homeassistant.components.http.auth import async_sign_path
 from homeassistant.components.image import async_get_image
+from homeassistant.components.media_source import async_resolve_media
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
 from homeassistant.const import (
     CONF_CODE,
@@ -22,17 +27,23 @@ from homeassistant.const import (
 )
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.setup import async_setup_component
 from tests import state_of, until
 from tests.const import PASSWORD, VERIFICATION_CODE
 from tests.plex_emulator import Host
+from tests.plex_emulator.library import FILE, Entry, Section
 
 from .effects import Effect
-from .world import World, shown
+from .world import Player, World, shown
 
 AVATAR = "image.ada_avatar"
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
 REMOTE_ACCESS = "sensor.attic_remote_access"
+
+FILM_KEY = 100
+SEGMENT = "00000.ts"
+JPEG = b"\xff\xd8"
 
 type Errors = Mapping[Effect, str]
 
@@ -63,7 +74,9 @@ class Place(ABC):
 
     name: ClassVar[str]
     path: ClassVar[str]
-    harmless: ClassVar[frozenset[Effect]] = frozenset((Effect.NONE, Effect.OTHER_TYPE))
+    harmless: ClassVar[frozenset[Effect]] = frozenset(
+        (Effect.NONE, Effect.OTHER_TYPE, Effect.OTHER_FIELDS)
+    )
     errors: ClassVar[Errors]
 
     def __init__(
@@ -607,7 +620,130 @@ class Source(ServerPlace):
         return self.world.known()
 
 
-# Dialogs and what the user alone starts, plex.tv, and the server.
+class MediaPlace(ServerPlace):
+    """What a player fetches through Home Assistant, which tells it little of errors."""
+
+    harmless = frozenset((Effect.NONE,))
+    errors: ClassVar[Errors] = dict.fromkeys(Effect, "nothing_played") | {
+        Effect.REFUSED: "server_unreachable",
+        Effect.NOT_FOUND: "media_not_found",
+    }
+    codecs = ("h264", "aac")
+    player: Player
+    url: str
+
+    @override
+    async def prepare(self) -> None:
+        film = Entry(FILM_KEY, "movie", "Film", files=[("film.mp4", FILE)])
+        film.codecs = self.codecs
+        self.world.attic.library.sections = [Section(1, "movie", "Films", [film])]
+        await async_setup_component(self.hass, "media_source", {})
+        await super().prepare()
+        self.monkeypatch.setattr(
+            http,
+            "_STREAM_TIMEOUT",
+            ClientTimeout(connect=http.CONNECT_TIMEOUT, sock_read=0.5),
+        )
+        self.player = await self.world.new_player()
+        self.url = await self.find(film)
+
+    async def find(self, film: Entry) -> str:
+        """Return where Home Assistant says that it is."""
+        place = f"{self.world.ada.user.uuid}/{self.world.attic.machine_identifier}"
+        media = await async_resolve_media(
+            self.hass, f"media-source://{DOMAIN}/{place}/item/{film.key}", None
+        )
+        return async_sign_path(self.hass, media.url, timedelta(hours=1))
+
+    @override
+    async def act(self) -> str | None:
+        seen = await self.fetch(self.url)
+        await self.world.settle()
+        if seen == "nothing_played" and state_of(self.hass, CONNECTIVITY) == STATE_OFF:
+            return "server_unreachable"
+        return seen
+
+    async def fetch(self, url: str) -> str | None:
+        """Return what a player makes of the answer."""
+        try:
+            async with self.player.get(url) as answer:
+                if answer.status == HTTPStatus.NOT_FOUND:
+                    return "media_not_found"
+                if answer.status != HTTPStatus.OK:
+                    assert answer.status == HTTPStatus.BAD_GATEWAY
+                    return "nothing_played"
+                self.got(await answer.read())
+        except ClientError:
+            return "nothing_played"
+        return None
+
+    def got(self, body: bytes) -> None:
+        """Check that it is what the server has."""
+        assert body == FILE
+
+    @override
+    async def again(self) -> str | None:
+        return await self.act()
+
+    @override
+    def known(self) -> object:
+        return self.world.known()
+
+
+class Part(MediaPlace):
+    """A file as it is."""
+
+    name = "part"
+    path = "/library/parts/*"
+
+
+class Picture(MediaPlace):
+    """A poster."""
+
+    name = "picture"
+    path = "/photo/:/transcode"
+
+    @override
+    async def find(self, film: Entry) -> str:
+        found = await self.world.call("find_media", query="Film")
+        return str(found["items"][0]["picture"])
+
+    @override
+    def got(self, body: bytes) -> None:
+        assert body.startswith(JPEG)
+
+
+class Playlist(MediaPlace):
+    """The playlist of a film that is made fit for players."""
+
+    name = "playlist"
+    path = "/video/:/transcode/universal/*.m3u8"
+    harmless = MediaPlace.harmless | {Effect.OTHER_TYPE}
+    codecs = ("hevc", "dts")
+
+    @override
+    def got(self, body: bytes) -> None:
+        assert body == self.world.attic.transcoder.made["index.m3u8"]
+
+
+class Segment(Playlist):
+    """A piece of such a film."""
+
+    name = "segment"
+    path = "/video/:/transcode/universal/*.ts"
+    harmless = MediaPlace.harmless
+
+    @override
+    async def find(self, film: Entry) -> str:
+        async with self.player.get(await super().find(film)) as answer:
+            return str(answer.url.with_name(SEGMENT).relative())
+
+    @override
+    def got(self, body: bytes) -> None:
+        assert body == self.world.attic.transcoder.made[SEGMENT]
+
+
+# Dialogs and what the user alone starts, plex.tv, the server, and its media.
 PLACES: tuple[type[Place], ...] = (
     SignIn,
     VerificationCode,
@@ -623,6 +759,10 @@ PLACES: tuple[type[Place], ...] = (
     Push,
     Token,
     Source,
+    Part,
+    Picture,
+    Playlist,
+    Segment,
 )
 
 

@@ -1,7 +1,7 @@
 """The fault table: each fault at each place where it can strike.
 
 With --faults all of it runs, and is printed; without, each fault strikes at one place,
-and each place is struck by every twelfth fault.
+and each place is struck by every eighteenth fault.
 """
 
 from collections.abc import Callable, Generator

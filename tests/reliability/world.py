@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import logging
 from typing import Any, NamedTuple
 
-from aiohttp import TCPConnector
+from aiohttp import TCPConnector, web
+from aiohttp.test_utils import TestClient
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -42,6 +43,7 @@ TV_NAME = "localhost"
 ATTIC_NAME = "attic.plex.test"
 
 type Call = Callable[..., Awaitable[dict[str, Any]]]
+type Player = TestClient[web.Request, web.Application]
 
 
 class Registered(NamedTuple):
@@ -62,6 +64,7 @@ class World:
     resolver: LoopbackResolver
     authority: CertificateAuthority
     secure: bool
+    new_player: Callable[[], Awaitable[Player]]
     tv_url: str = ""
 
     @property
