@@ -473,6 +473,7 @@ async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> No
     assert result["description_placeholders"] == {
         "code": pin.code,
         "url": "https://plex.tv/link",
+        "shown_url": "plex.tv/link",
         "minutes": "15",
         "qr_code": f"![](data:image/png;base64,{qr_code_of(pin.code)})",
     }
@@ -681,7 +682,7 @@ async def test_link_closed_after_use(
     assert not plex.tv.tokens_of(lin)
 
 
-@pytest.fixture(params=["reauth", "reconfigure"])
+@pytest.fixture(params=["reauth", "restart", "reconfigure"])
 async def again(
     request: pytest.FixtureRequest,
     hass: HomeAssistant,
@@ -692,10 +693,13 @@ async def again(
 ) -> ConfigFlowResult:
     """Start to sign in again, because it is needed or because Ada likes to."""
     await setup_integration(hass, config_entry)
-    if request.param == "reauth":
+    if request.param != "reconfigure":
         plex.sign_out_everywhere(ada)
-        await config_entry.runtime_data.async_refresh()
-        await hass.async_block_till_done()
+        if request.param == "reauth":
+            await config_entry.runtime_data.async_refresh()
+        else:
+            await hass.config_entries.async_reload(config_entry.entry_id)
+        await hass.async_block_till_done(wait_background_tasks=True)
         (flow,) = hass.config_entries.flow.async_progress_by_handler(DOMAIN)
         assert flow["context"]["source"] == "reauth"
         assert flow["context"]["title_placeholders"] == {"name": "ada"}
@@ -786,6 +790,11 @@ async def test_again_with_another_account(
     assert result["description_placeholders"] == {"account": "ada", "other": "grace"}
     assert not plex.tv.tokens_of(grace)
     assert config_entry.data == before
+    # The right one can still sign in.
+    flows = hass.config_entries.flow.async_progress()
+    assert [flow["step_id"] for flow in flows] == (
+        ["reauth_confirm"] if again["step_id"] == "reauth_confirm" else []
+    )
 
 
 async def test_reconfigure_server_url(

@@ -1,5 +1,6 @@
 """Tests of what a server's transcoder makes fit for players."""
 
+import asyncio
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -9,13 +10,19 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.plex_account.api import PlexNotFoundError
+from custom_components.plex_account.hls import (
+    MAX_TICKETS,
+    async_get_transcode,
+    async_stop_transcodes,
+)
 from homeassistant.components.media_source import async_resolve_media
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
 from . import Tick, setup_integration
-from .plex_emulator import MediaServer, PlexEmulator, error
+from .plex_emulator import Delay, MediaServer, PlexEmulator, error
 from .plex_emulator.library import Entry, Section
 from .plex_emulator.transcoder import MASTER
 
@@ -173,7 +180,6 @@ async def test_server_gone(
         "/api/states",
         "../../../states",
         "session/%2e%2e/index.m3u8",
-        '#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/passwd"',
         "\udcff",
     ],
 )
@@ -185,10 +191,161 @@ async def test_hostile_playlist(
     attic.transcoder.made["index.m3u8"] = b"#EXTM3U\n00000.ts\n" + evil
     async with player.get(await resolve(hass, attic, film)) as answer:
         assert answer.status == HTTPStatus.BAD_GATEWAY
-    for master in (MASTER + evil, b"", b"#EXTM3U\n", b"#EXTM3U\nother/index.m3u8"):
+    for master in (
+        MASTER + evil,
+        MASTER.replace(b".m3u8", b".ts"),
+        MASTER.replace(b".m3u8", b".M3U8"),
+        b"",
+        b"#EXTM3U\n",
+        b"#EXTM3U\nother/index.m3u8",
+    ):
         attic.transcoder.master = master
         async with player.get(await resolve(hass, attic, film)) as answer:
             assert answer.status == HTTPStatus.BAD_GATEWAY
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        '#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/passwd"',
+        "#EXT-X-KEY:METHOD=AES-128,URI=http://evil.example/",
+        "#EXT-X-MAP:URI=http://evil.example/",
+        "#EXT-X-MAP:URI='//evil.example/'",
+        '#EXT-X-MAP:URI ="../../evil"',
+        '#EXT-X-MAP:uri="/evil"',
+        '#EXT-X-DATERANGE:X-ASSET-LIST="http://evil.example/"',
+        "#EXT-X-VERSION:http://evil.example/",
+        "#EXTINF:4,http://evil.example/",
+        "#EXTM3U\rhttp:evil",
+    ],
+)
+async def test_hostile_tag(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry, tag: str
+) -> None:
+    """Of the tags only those reach a player that it needs, and that lead nowhere."""
+    attic.transcoder.made["index.m3u8"] = (
+        '#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-MAP:URI="00000.mp4"\n'
+        f"{tag}\n#EXTINF:4.004, nodesc\n00000.ts\n#EXT-X-ENDLIST"
+    ).encode()
+    async with player.get(await resolve(hass, attic, film)) as answer:
+        text = await answer.text()
+    assert "evil" not in text
+    assert "etc" not in text
+    if answer.status == HTTPStatus.OK:
+        kept = [line for line in text.splitlines() if line != "#EXTINF:4,"]
+        assert kept == [
+            "#EXTM3U",
+            "#EXT-X-VERSION:7",
+            '#EXT-X-MAP:URI="00000.mp4"',
+            "#EXTINF:4.004,",
+            "00000.ts",
+            "#EXT-X-ENDLIST",
+        ]
+
+
+async def test_head(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+) -> None:
+    """A player may first ask what there is, with the ticket alone."""
+    path = await resolve(hass, attic, film)
+    async with player.head(path, allow_redirects=False) as answer:
+        assert answer.status == HTTPStatus.FOUND
+        playlist = beside(path, answer.headers["Location"])
+    async with player.head(playlist) as answer:
+        assert answer.content_type == "application/vnd.apple.mpegurl"
+    async with player.head(beside(playlist, "00000.ts")) as answer:
+        assert answer.content_type == "video/mp2t"
+
+
+async def test_ended_by_the_server(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+) -> None:
+    """A session that a server has forgotten begins anew when a player tries again."""
+    path = await resolve(hass, attic, film)
+    assert await lines(player, path)
+    attic.transcoder.sessions.clear()
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+    assert await lines(player, path)
+
+
+async def test_many_tickets(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+) -> None:
+    """The oldest of many makes room, and its transcoder ends."""
+    first, *others = [await resolve(hass, attic, film) for _ in range(MAX_TICKETS)]
+    assert await lines(player, first)
+    last = await resolve(hass, attic, film)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not attic.transcoder.sessions
+    async with player.get(first) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+    for path in (others[0], last):
+        assert await lines(player, path)
+
+
+async def test_last_day(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry, tick: Tick
+) -> None:
+    """However often it is used, a ticket is worthless after a day."""
+    path = await resolve(hass, attic, film)
+    for _ in range(6 * 24 - 1):
+        assert await lines(player, path)
+        await tick(timedelta(minutes=9, seconds=59))
+    await tick(timedelta(minutes=9, seconds=59))
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+
+
+async def test_unloaded_while_it_begins(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A transcoder that begins while the account goes ends all the same."""
+    path = await resolve(hass, attic, film)
+    plex.faults.add(Delay(0.2), path="/video/:/transcode/universal/start.m3u8")
+    transcode = async_get_transcode(hass, path.split("/")[4])
+    assert transcode
+    starting = asyncio.create_task(transcode.async_start())
+    await asyncio.sleep(0.05)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    with pytest.raises(PlexNotFoundError):
+        await starting
+    assert not attic.transcoder.sessions
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+
+
+async def test_ends_at_once(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+) -> None:
+    """Whoever ends what is played does so once."""
+    path = await resolve(hass, attic, film)
+    assert await lines(player, path)
+    await asyncio.gather(async_stop_transcodes(hass), async_stop_transcodes(hass))
+    assert not attic.transcoder.sessions
+
+
+async def test_server_left_out(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A ticket of a server that is no longer followed is worthless."""
+    path = await resolve(hass, attic, film)
+    plex.servers.remove(attic)
+    await config_entry.runtime_data.async_refresh()
+    assert not config_entry.runtime_data.servers
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+    await attic.close()
 
 
 @pytest.mark.parametrize(

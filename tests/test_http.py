@@ -1,6 +1,7 @@
 """Tests of the door through which files and pictures leave Home Assistant."""
 
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
+import gzip
 from http import HTTPStatus
 
 from aiohttp import ClientError, web
@@ -9,6 +10,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.plex_account.http import MAX_PLAYERS
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 
 from . import setup_integration, until
@@ -151,6 +154,10 @@ async def test_nothing_else(
         (redirect("https://evil.example/film.mp4"), HTTPStatus.BAD_GATEWAY),
         (Vanish(), HTTPStatus.BAD_GATEWAY),
         (Reply(Answer(200, b"<script>", "text/html")), HTTPStatus.BAD_GATEWAY),
+        (
+            Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\0"),
+            HTTPStatus.BAD_GATEWAY,
+        ),
     ],
 )
 async def test_refused(
@@ -164,15 +171,91 @@ async def test_refused(
         assert "evil" not in await answer.text()
 
 
-@pytest.mark.parametrize("kind", ["image/svg+xml", "application/javascript", ""])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "image/svg+xml",
+        "image/svg+xml,",
+        "image/svg+xml a",
+        "image/svg xml",
+        "audio/x-mpegurl",
+        "text/html",
+        "application/javascript",
+        "",
+    ],
+)
 async def test_active_content(
     player: Player, plex: PlexEmulator, path: str, kind: str
 ) -> None:
     """Nothing is handed over that a browser would run as Home Assistant's own."""
-    plex.faults.add(Reply(Answer(200, b"alert()", kind)), path="/library/parts/*")
+    plex.faults.add(Reply(Answer(200, FILM, kind)), path="/library/parts/*")
     async with player.get(path) as answer:
         assert answer.content_type == "application/octet-stream"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox;")
+        assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert()</script></svg>",
+        b"\xef\xbb\xbf#EXTM3U\nhttp://192.168.1.1/reboot",
+        b"[playlist]\nFile1=http://192.168.1.1/reboot\n" + bytes(100),
+        b"ID3",
+        b"",
+    ],
+)
+@pytest.mark.parametrize("wanted", [None, "bytes=0-"])
+async def test_text(
+    player: Player, plex: PlexEmulator, path: str, body: bytes, wanted: str | None
+) -> None:
+    """No player is led elsewhere by a text that is said to be a film."""
+    plex.faults.add(Reply(Answer(200, body, "video/mp4")), path="/library/parts/*")
+    headers = {"Range": wanted} if wanted else {}
+    async with player.get(path, headers=headers) as answer:
+        refused = wanted is None or len(body) >= 4
+        assert answer.status == (HTTPStatus.BAD_GATEWAY if refused else HTTPStatus.OK)
+
+
+@pytest.mark.parametrize("start", [b"OggS\0", b"RIFF", b"ID3\4", b"\0\0\0 ftyp"])
+async def test_letters(
+    player: Player, plex: PlexEmulator, path: str, start: bytes
+) -> None:
+    """Some files begin with letters."""
+    body = start + b"Some title that is long enough to be taken for a text as well"
+    plex.faults.add(Reply(Answer(200, body, "audio/ogg")), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert await answer.read() == body
+
+
+async def test_encoded(player: Player, plex: PlexEmulator, path: str) -> None:
+    """What nobody can count on is no file either."""
+    packed = Answer(200, gzip.compress(FILM), "video/mp4", {"Content-Encoding": "gzip"})
+    plex.faults.add(Reply(packed), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+
+
+@pytest.mark.parametrize("status", [304, 416])
+async def test_no_page(
+    player: Player, plex: PlexEmulator, path: str, status: int
+) -> None:
+    """What a server says beside a status is not for players."""
+    page = Answer(status, b"<h1>No</h1>", "text/html", {"Content-Range": "bytes */9"})
+    plex.faults.add(Reply(page), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert answer.status == status
+        assert answer.headers["Content-Range"] == "bytes */9"
+        assert await answer.read() == b""
+
+
+async def test_several_ranges(player: Player, plex: PlexEmulator, path: str) -> None:
+    """Who asks for several parts gets all."""
+    async with player.get(path, headers={"Range": "bytes=0-1,5-6"}) as answer:
+        assert await answer.read() == FILM
+    (asked,) = plex.requests.matching(path="/library/parts/*")
+    assert "Range" not in asked.headers
 
 
 @pytest.mark.parametrize("ending", [Ending.RESET, Ending.CLOSE])
@@ -255,6 +338,50 @@ async def test_player_leaves(player: Player, plex: PlexEmulator, path: str) -> N
         assert file.running == 1
         answer.close()
     await until(lambda: file.running == 0)
+
+
+async def test_too_many(
+    player: Player, plex: PlexEmulator, config_entry: MockConfigEntry, path: str
+) -> None:
+    """Players do not take what all else needs to reach a server."""
+    file = Endless()
+    plex.faults.add(file, path="/library/parts/*", times=MAX_PLAYERS)
+    (server,) = config_entry.runtime_data.servers.values()
+    async with AsyncExitStack() as stack:
+        for _ in range(MAX_PLAYERS):
+            await stack.enter_async_context(player.get(path))
+        async with player.get(path) as answer:
+            assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+            assert answer.headers["Retry-After"]
+        await server.async_refresh()
+        assert server.data.reachable
+    await until(lambda: file.running == 0)
+    async with player.get(path) as answer:
+        assert await answer.read() == FILM
+
+
+@pytest.mark.parametrize("end", ["unload", "stop"])
+async def test_end(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    path: str,
+    end: str,
+) -> None:
+    """Nobody goes on to play what is gone, nor holds up Home Assistant's end."""
+    file = Endless()
+    plex.faults.add(file, path="/library/parts/*")
+    async with player.get(path) as answer:
+        # It pauses.
+        await answer.content.readexactly(1)
+        if end == "unload":
+            await hass.config_entries.async_unload(config_entry.entry_id)
+        else:
+            hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+        await until(lambda: file.running == 0)
+        with pytest.raises(ClientError):
+            await answer.read()
 
 
 async def test_another_machine(

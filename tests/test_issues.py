@@ -9,7 +9,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from . import Tick, setup_integration
 from .const import ACCOUNT_POLL, SERVER_POLL
-from .plex_emulator import MediaServer, PlexEmulator
+from .plex_emulator import Account, MediaServer, PlexEmulator
 
 
 def keys(hass: HomeAssistant) -> list[str | None]:
@@ -20,6 +20,7 @@ def keys(hass: HomeAssistant) -> list[str | None]:
         anchor = f"{issue.translation_key}".replace("_", "-")
         assert issue.learn_more_url == f"{TROUBLESHOOTING_URL}#{anchor}"
         assert issue.translation_placeholders == {
+            "learn_more": issue.learn_more_url,
             "name": "Attic",
             "markdown_account": "ada",
             "markdown_name": "Attic",
@@ -88,6 +89,39 @@ async def test_unclaimed_from_the_start(
     assert keys(hass) == ["server_unclaimed"]
     await hass.config_entries.async_unload(config_entry.entry_id)
     assert keys(hass) == []
+
+
+@pytest.mark.parametrize(
+    ("matches", "https_required", "expected"),
+    [
+        (True, False, ["unencrypted"]),
+        (False, False, ["encryption_required"]),
+        (True, True, ["encryption_required"]),
+    ],
+)
+async def test_without_encryption(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    matches: bool,
+    https_required: bool,
+    expected: list[str],
+) -> None:
+    """Where plain HTTP is the only way, the user learns why it is used, or why not."""
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    await setup_integration(hass, config_entry)
+    assert keys(hass) == ["unencrypted"]
+    # It must not be used from now on.
+    attic.listing.public_address_matches = matches
+    attic.listing.https_required = https_required
+    await config_entry.runtime_data.async_refresh()
+    plex.requests.clear()
+    await tick(SERVER_POLL)
+    assert keys(hass) == expected
+    tokens = [r.token for r in plex.requests.matching(host="Attic") if r.token]
+    assert bool(tokens) == (expected == ["unencrypted"])
 
 
 async def test_vanished_server(

@@ -1,8 +1,11 @@
 """Tests of browsing, searching and playing libraries in Home Assistant."""
 
+import asyncio
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+from freezegun.api import FrozenDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import (
@@ -18,11 +21,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 
-from . import setup_integration
-from .plex_emulator import Account, MediaServer, PlexEmulator, Reply, error
+from . import Tick, setup_integration
+from .plex_emulator import Account, Delay, MediaServer, PlexEmulator, Reply, error
 from .plex_emulator.demo_library import FILMS, stock
 from .plex_emulator.library import Entry, Section
-from .plex_emulator.replies import Answer
+from .plex_emulator.replies import Answer, json_answer
 
 ROOT = f"media-source://{DOMAIN}"
 HLS = "application/x-mpegURL"
@@ -185,6 +188,60 @@ async def test_long_library(
         last = await panel.browse(child(page, third)["media_content_id"])
         assert len(titles_of(last)) == 50
         assert {item[0] for item in titles_of(last)} == {letter}
+
+
+async def test_endless_library(panel: Panel, plex: PlexEmulator) -> None:
+    """However many items a server says that it has, the panel opens."""
+    films = child(await panel.open("Attic"), "Films")
+    nothing = {"MediaContainer": {"size": 0, "totalSize": 10**10, "Metadata": []}}
+    rule = plex.faults.add(Reply(json_answer(nothing)), path="/library/sections/*/all")
+    assert titles_of(await panel.browse(films["media_content_id"])) == []
+    plex.faults.remove(rule)
+    film = {"type": "movie", "ratingKey": "1", "title": "Film"}
+    one = {"MediaContainer": {"totalSize": 10**10, "Metadata": [film]}}
+    plex.faults.add(Reply(json_answer(one)), path="/library/sections/*/all")
+    assert len(titles_of(await panel.browse(films["media_content_id"]))) == 999
+
+
+async def test_too_much_found(panel: Panel, plex: PlexEmulator) -> None:
+    """A server that finds more than is wanted is not believed."""
+    film = {"type": "movie", "ratingKey": "1", "title": "Film"}
+    hub = {"type": "movie", "Metadata": [film] * 100}
+    many = {"MediaContainer": {"Hub": [hub] * 100}}
+    plex.faults.add(Reply(json_answer(many)), path="/hubs/search")
+    answer = await panel.ask("search_media", ROOT, search_query="Film")
+    assert len(answer["result"]["result"]) == 20 * 11
+
+
+async def test_same_path_again(
+    panel: Panel, freezer: FrozenDateTimeFactory, tick: Tick
+) -> None:
+    """A browser need not fetch a picture again for another signature."""
+    first = await panel.open("Attic", "Films")
+    await tick(timedelta(minutes=5))
+    again = await panel.open("Attic", "Films")
+    assert again["children"] == first["children"]
+    await tick(timedelta(hours=12))
+    later = await panel.open("Attic", "Films")
+    assert later["children"][0]["thumbnail"] != first["children"][0]["thumbnail"]
+
+
+async def test_unloaded_meanwhile(
+    hass: HomeAssistant,
+    panel: Panel,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Nothing of an account is played that goes while a player is told where it is."""
+    film = (await panel.open("Attic", "Films"))["children"][0]
+    plex.faults.add(Delay(0.2), path="/library/metadata/*")
+    resolving = asyncio.create_task(
+        media_source.async_resolve_media(hass, film["media_content_id"], None)
+    )
+    await asyncio.sleep(0.05)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    with pytest.raises(Unresolvable, match="There is nothing at"):
+        await resolving
 
 
 async def test_without_letters(panel: Panel, attic: MediaServer) -> None:
@@ -367,6 +424,10 @@ async def test_image(
     assert (image.mime_type, image.content[:2]) == ("image/jpeg", b"\xff\xd8")
     plex.faults.add(error(404), path="/photo/:/transcode")
     with pytest.raises(HomeAssistantError, match="Attic"):
+        await media_source.async_get_media_image(hass, film["media_content_id"])
+    page = Reply(Answer(200, b"<script>", "text/html"))
+    plex.faults.add(page, path="/photo/:/transcode", times=1)
+    with pytest.raises(HomeAssistantError, match="not understood"):
         await media_source.async_get_media_image(hass, film["media_content_id"])
     huge = Reply(Answer(200, bytes(5 * 1024 * 1024), "image/jpeg"))
     plex.faults.add(huge, path="/photo/:/transcode")

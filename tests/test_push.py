@@ -8,13 +8,12 @@ import random
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account import coordinator
+from custom_components.plex_account import coordinator, push
 from custom_components.plex_account.api import http
 from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
     STATE_OFF,
     STATE_ON,
-    STATE_UNAVAILABLE,
     STATE_UNKNOWN,
 )
 from homeassistant.core import HomeAssistant
@@ -75,6 +74,71 @@ async def test_down_and_back(
     (after,) = attic.transient_tokens
     assert after != before
     await until(lambda: len(attic.push.sockets) == 1)
+
+
+@pytest.mark.usefixtures("listening")
+async def test_goodbye(
+    hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that closes the socket before it goes is missed all the same."""
+    monkeypatch.setattr(push, "MIN_PAUSE", 0.2)
+    await attic.push.hang_up()
+    await settle(hass)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    await attic.stop()
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+
+
+@pytest.mark.usefixtures("listening")
+@pytest.mark.parametrize("fault", [error(503), error(401, kind="html"), Vanish()])
+async def test_not_yet_ready(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Fault,
+) -> None:
+    """A server that answers before it gives tokens is asked again and again."""
+    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.1)
+    monkeypatch.setattr(coordinator, "MAX_DOWN_INTERVAL", 0.1)
+    await attic.stop()
+    attic.forget_tokens()
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+    rule = plex.faults.add(fault, path="/security/token")
+    await attic.start()
+    await until(lambda: rule.hits > 2)
+    plex.faults.remove(rule)
+    await until(lambda: bool(attic.transient_tokens))
+    await until(lambda: state_of(hass, REMOTE_ACCESS) == "available")
+
+
+@pytest.mark.usefixtures("freezer", "listening")
+async def test_listed_as_offline_while_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """That plex.tv misses it, too, is no reason not to look for a server."""
+    attic.listing.presence = False
+    await attic.stop()
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+    await settle(hass)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert not server.data.resource.presence
+    await attic.start()
+    for _ in range(2):
+        await tick(timedelta(seconds=15))
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    # After a while it is believed.
+    await attic.stop()
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+    for _ in range(10):
+        await tick(timedelta(minutes=1))
+    plex.requests.clear()
+    await tick(SERVER_POLL)
+    assert not plex.requests
 
 
 @pytest.mark.usefixtures("listening")
@@ -156,9 +220,7 @@ async def test_silent_death(
 ) -> None:
     """A machine that is gone without a word is missed, and off within 6 s of that."""
     monkeypatch.setattr(http, "HEARTBEAT", 0.2)
-    await config_entry.runtime_data.servers[
-        attic.machine_identifier
-    ].async_stop_listening()
+    await config_entry.runtime_data.servers[attic.machine_identifier].async_hang_up()
     attic.push.answers_pings = False
     await hass.config_entries.async_reload(config_entry.entry_id)
     await until(lambda: len(attic.push.sockets) == 1)
@@ -328,9 +390,9 @@ async def test_home_assistant_stops(
     [
         (True, ("mapped", ""), "available"),
         (True, ("waiting", ""), "pending"),
-        (True, ("mapped", "unreachable"), STATE_UNAVAILABLE),
-        (True, ("failed", "publisherror"), STATE_UNAVAILABLE),
-        (True, ("unknown", ""), STATE_UNAVAILABLE),
+        (True, ("mapped", "unreachable"), "unreachable"),
+        (True, ("failed", "publisherror"), "unreachable"),
+        (True, ("unknown", ""), "unreachable"),
         (True, ("odd", ""), STATE_UNKNOWN),
         (False, ("mapped", ""), "disabled"),
         (None, ("mapped", ""), "available"),
@@ -359,7 +421,7 @@ async def test_remote_access_pushed(
     """It is known at once; nothing is lost by an error, and nothing asked too often."""
     assert state_of(hass, REMOTE_ACCESS) == "available"
     await attic.map_port("failed", "unreachable")
-    await until(lambda: state_of(hass, REMOTE_ACCESS) == STATE_UNAVAILABLE)
+    await until(lambda: state_of(hass, REMOTE_ACCESS) == "unreachable")
     attic.publishes = False
     setting = {"id": "PublishServerOnPlexOnlineKey", "value": False}
     await attic.push.send("preference", Setting=[setting])
@@ -374,6 +436,68 @@ async def test_remote_access_pushed(
     await tick(ACCOUNT_POLL)
     assert len(plex.requests.matching(path=ACCOUNT)) == 1
     assert not plex.requests.matching(method="PUT")
+
+
+@pytest.mark.usefixtures("listening")
+async def test_told_to_nobody(
+    hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a server tells while nobody listens is asked for afterwards."""
+    monkeypatch.setattr(push, "MIN_PAUSE", 0.2)
+    await attic.push.hang_up()
+    await attic.map_port("failed", "unreachable")
+    assert not attic.push.sockets
+    await until(lambda: state_of(hass, REMOTE_ACCESS) == "unreachable")
+    # As it is if that happens while the server starts.
+    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.1)
+    await attic.stop()
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+    attic.mapping = ("mapped", "")
+    await attic.start()
+    await until(lambda: state_of(hass, REMOTE_ACCESS) == "available")
+
+
+@pytest.mark.usefixtures("listening")
+async def test_claimed_again(
+    hass: HomeAssistant, attic: MediaServer, tick: Tick
+) -> None:
+    """Who has signed a server in again need not wait for the repair to go."""
+    attic.claimed = False
+    await tick(SERVER_POLL)
+    await until(lambda: bool(ir.async_get(hass).issues))
+    attic.claimed = True
+    await tick(SERVER_POLL)
+    await tick(timedelta(seconds=2))
+    assert not ir.async_get(hass).issues
+
+
+@pytest.mark.usefixtures("listening")
+async def test_many_messages(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, tick: Tick
+) -> None:
+    """However much a server has to say, it is asked once, and once more at the end."""
+    await settle(hass)
+    await tick(timedelta(seconds=2))
+    plex.requests.clear()
+    for _ in range(100):
+        await attic.map_port("failed", "unreachable")
+    await until(lambda: state_of(hass, REMOTE_ACCESS) == "unreachable")
+    await tick(timedelta(seconds=2))
+    assert len(plex.requests.matching(path=ACCOUNT)) <= 2
+
+
+async def test_not_encrypted(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """The token that lasts is not sent where everybody can read it."""
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    await setup_integration(hass, config_entry)
+    await until(lambda: len(attic.push.sockets) == 1)
+    (asked,) = plex.requests.matching(path=PUSH)
+    assert asked.token == attic.transient_tokens[0].text
 
 
 async def test_shared_server(
@@ -395,6 +519,8 @@ async def test_shared_server(
     await settle(hass)
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
     await until(lambda: len(library.push.sockets) == 1)
+    await library.map_port("failed", "unreachable")
+    await settle(hass)
     assert not plex.requests.matching(host="Library", path=ACCOUNT)
     assert er.async_get(hass).async_get("sensor.library_remote_access") is None
 

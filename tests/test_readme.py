@@ -508,7 +508,7 @@ async def test_remote_access_lost(hass: HomeAssistant, home: Home, tick: Tick) -
     await until(lambda: state_of(hass, sensor) == "available")
     await until(lambda: bool(home.server.push.sockets))
     await home.server.map_port("mapped", "unreachable")
-    await until(lambda: state_of(hass, sensor) == "unavailable")
+    await until(lambda: state_of(hass, sensor) == "unreachable")
     await tick(timedelta(minutes=6))
     (warning,) = warnings
     assert shown(warning)["title"] == "Keller can't be reached from outside"

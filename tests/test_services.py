@@ -662,6 +662,7 @@ async def test_signed_out(
     hass: HomeAssistant,
     plex: PlexEmulator,
     ada: Account,
+    grace: Account,
     attic: MediaServer,
     loaded: MockConfigEntry,
 ) -> None:
@@ -670,6 +671,10 @@ async def test_signed_out(
     attic.revoke(ada)
     with pytest.raises(HomeAssistantError, match="Sign in again"):
         await perform(hass, "get_transient_token")
+    # Whoever shares a server has nothing to do with it.
+    library = await plex.add_server("Library", owner=grace)
+    with pytest.raises(HomeAssistantError, match="Sign in again"):
+        await perform(hass, GET_SOURCE, source=source_of(library))
     assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
 
 
@@ -776,7 +781,8 @@ async def test_find_media_on_several_servers(
         ({}, "either Title"),
         ({"query": "  "}, "either Title"),
         ({"query": "Fog", "rating_key": "1"}, "either Title"),
-        ({"rating_key": "1/../2"}, "is not a rating key"),
+        ({"rating_key": "1/../2"}, "is not a number"),
+        ({"rating_key": "1" * 20}, "is not a number"),
     ],
 )
 async def test_find_media_mistakes(

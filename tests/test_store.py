@@ -1,24 +1,64 @@
 """Tests of what outlives a restart."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Generator
 from copy import deepcopy
+from datetime import timedelta
+import json
+from pathlib import Path
+import shutil
 from typing import Any
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.plex_account import store
+from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
+from custom_components.plex_account.coordinator import Trouble
 from homeassistant.const import STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.storage import Store
 
-from . import setup_integration, state_of
-from .plex_emulator import Account, MediaServer, PlexEmulator, Vanish
+from . import Tick, setup_integration, state_of
+from .const import SERVER_POLL
+from .plex_emulator import Account, Delay, MediaServer, PlexEmulator, Vanish, error
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
 NOT_READABLE = "What was stored of a Plex account can't be read"
 
 type Spoil = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait before another attempt, or before something is written."""
+    monkeypatch.setattr(http, "BACKOFF", 0.001)
+    monkeypatch.setattr(store, "SAVE_DELAY", 0.05)
+
+
+# What the harness replaces.
+REAL = {
+    name: getattr(Store, name)
+    for name in ("_async_load", "_async_write_data", "async_remove")
+}
+
+
+@pytest.fixture
+def storage(
+    hass: HomeAssistant, config_entry: MockConfigEntry, tmp_path: Path
+) -> Generator[Path]:
+    """Return the file of Ada's account, on a real disk."""
+    hass.config.config_dir = str(tmp_path)
+    folder = tmp_path / ".storage"
+    folder.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for name, function in REAL.items():
+            patch.setattr(Store, name, function)
+        yield folder / f"{DOMAIN}.{config_entry.entry_id}"
 
 
 @pytest.fixture
@@ -130,7 +170,7 @@ async def test_unreadable(
         lambda file: {**file, "data": {"https_worked": [], "rotation": []}},
         changed(https_worked="x", rotation={"a": 1}),
         changed(https_worked=[1, None], rotation=["a"]),
-        changed(servers="x", connections="x"),
+        changed(connections="x"),
         changed(connections={"x": 1, "y": {"uri": "no"}}),
     ],
 )
@@ -149,6 +189,144 @@ async def test_partly_unreadable(
     assert NOT_READABLE not in caplog.text
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert state_of(hass, PLEX_PASS) == STATE_ON
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b'{"version": 1, "minor_version": 1, "da',
+        b"\xff\xfe\x00",
+        b"[]",
+        b"null",
+        b'{"version": 1, "minor_version": 1, "key": "x"}',
+        b'{"version": "x", "minor_version": 1, "key": "x", "data": {}}',
+        b'{"version": 1, "minor_version": 1, "key": "x", "data": [1]}',
+        b'{"version": 1, "minor_version": 1, "key": "x", "data": "x"}',
+    ],
+)
+async def test_damaged_file(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    storage: Path,
+    content: bytes,
+) -> None:
+    """A file that is none is replaced, whatever has become of it."""
+    await hass.async_add_executor_job(storage.write_bytes, content)
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    written = await hass.async_add_executor_job(storage.read_bytes)
+    assert json.loads(written)["data"]["user"]["username"] == "ada"
+
+
+def in_the_way(file: Path) -> None:
+    """Let nothing be written there."""
+    file.unlink(missing_ok=True)
+    (file / "in the way").mkdir(parents=True)
+
+
+async def test_full_disk(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    storage: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What could not be written is written as soon as that is possible."""
+    await setup_integration(hass, config_entry)
+    await hass.async_add_executor_job(in_the_way, storage)
+    config_entry.runtime_data.store.async_set_https_worked("another", worked=True)
+    await asyncio.sleep(0.2)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert "Error writing config" in caplog.text
+    await hass.async_add_executor_job(shutil.rmtree, storage)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    assert "another" in await hass.async_add_executor_job(storage.read_text)
+
+
+async def test_busy_while_removed(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    storage: Path,
+) -> None:
+    """A look for a server that outlives the account does not bring its file back."""
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    token = server.data.token
+    plex.faults.add(Delay(0.3), path="/identity")
+    looking = asyncio.create_task(server.async_replace_access(token, Trouble.LOST))
+    await asyncio.sleep(0.1)
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    with pytest.raises(HomeAssistantError):
+        await looking
+    server.account.store.async_set_https_worked("another", worked=True)
+    await asyncio.sleep(0.2)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not await hass.async_add_executor_job(storage.exists)
+
+
+@pytest.mark.parametrize("servers", ["x", None])
+async def test_devices_outlive_damage(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    stored: dict[str, Any],
+    config_entry: MockConfigEntry,
+    hass_storage: dict[str, Any],
+    servers: object,
+) -> None:
+    """Nothing is removed because of what was not stored."""
+    (device,) = [
+        device
+        for device in dr.async_entries_for_config_entry(
+            dr.async_get(hass), config_entry.entry_id
+        )
+        if device.name == "Attic"
+    ]
+    key = f"{DOMAIN}.{config_entry.entry_id}"
+    hass_storage[key] = changed(servers=servers)(stored)
+    rule = plex.faults.add(Vanish(), host="plex.tv")
+    await start(hass, config_entry)
+    assert dr.async_get(hass).async_get(device.id)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    # Nor if what is stored is of a time before the server.
+    hass_storage[key] = changed(servers=[])(stored)
+    await start(hass, config_entry)
+    assert dr.async_get(hass).async_get(device.id)
+    plex.faults.remove(rule)
+    await config_entry.runtime_data.async_refresh()
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_rejected_again_and_again(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    stored: dict[str, Any],
+    config_entry: MockConfigEntry,
+    hass_storage: dict[str, Any],
+    tick: Tick,
+) -> None:
+    """That a server rejects a token that is forgotten is nothing new to be written."""
+    await start(hass, config_entry)
+    plex.faults.add(Vanish(), host="plex.tv")
+    plex.faults.add(error(401, kind="html"), host="Attic", path="/*")
+    attic.forget_tokens()
+    await tick(SERVER_POLL)
+    await tick(timedelta(seconds=2))
+    key = f"{DOMAIN}.{config_entry.entry_id}"
+    (server,) = hass_storage[key]["data"]["servers"]
+    assert server["accessToken"] is None
+    hass_storage[key] = "untouched"
+    for _ in range(3):
+        await tick(SERVER_POLL)
+    assert hass_storage[key] == "untouched"
 
 
 async def test_rejected_token_is_dropped(

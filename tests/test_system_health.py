@@ -7,7 +7,11 @@ from pytest_homeassistant_custom_component.common import (
     get_system_health_info,
 )
 
-from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
+from custom_components.plex_account.const import (
+    CONF_SERVER_URL,
+    DOMAIN,
+    TROUBLESHOOTING_URL,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -39,6 +43,13 @@ async def test_system_health(
     assert info == {"servers": 2, "reachable_servers": 1}
 
     await hass.config_entries.async_unload(config_entry.entry_id)
+    info = await get_system_health_info(hass, DOMAIN)
+    # Nor is it asked elsewhere while the account is not loaded.
+    assert await info.pop("can_reach_plex") == "ok"
+    elsewhere = MockConfigEntry(
+        domain=DOMAIN, data={**config_entry.data, CONF_SERVER_URL: "https://plex.test"}
+    )
+    elsewhere.add_to_hass(hass)
     info = await get_system_health_info(hass, DOMAIN)
     # No name server answers in the tests.
     assert await info.pop("can_reach_plex") == {

@@ -52,7 +52,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool
 
 async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> bool:
     """Unload a Plex account."""
-    await entry.runtime_data.store.async_flush()
+    await entry.runtime_data.async_close()
     await async_stop_transcodes(hass, entry)
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 

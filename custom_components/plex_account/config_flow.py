@@ -11,12 +11,7 @@ from probatio import Secret
 import voluptuous as vol
 
 from homeassistant.components.http import current_request
-from homeassistant.config_entries import (
-    SOURCE_REAUTH,
-    SOURCE_RECONFIGURE,
-    ConfigFlow,
-    ConfigFlowResult,
-)
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_CODE, CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import UnknownFlow, section
@@ -98,12 +93,14 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._client_identifier = str(uuid4())
         self._server_url = PLEX_TV_URL
         self._credentials: dict[str, str] = {}
+        # That which the flow is about, if it is not to add one.
+        self._entry: PlexConfigEntry | None = None
         self._pin: PinSignIn | None = None
         self._qr_code = ""
         self._auth_url = ""
         # A client with a token that no entry owns yet.
         self._signed_in: PlexTvClient | None = None
-        self._removed = False
+        self._removed = self._is_wrong_account = False
 
     @staticmethod
     @callback
@@ -241,6 +238,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={
                 "code": escape_markdown(self._pin.pin.code),
                 "url": LINK_URL,
+                "shown_url": LINK_URL.removeprefix("https://"),
                 "minutes": str(round(self._pin.pin.expires_in / 60)),
                 "qr_code": self._qr_code,
             },
@@ -273,6 +271,9 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_remove(self) -> None:
         """Sign out if the flow ends with a token that no entry owns."""
         self._removed = True
+        if self._is_wrong_account and self.source == SOURCE_REAUTH:
+            # The right one has still to sign in.
+            self._get_reauth_entry().async_start_reauth(self.hass)
         client = self._signed_in
         if self._pin:
             self._pin.task.cancel()
@@ -285,11 +286,9 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     def _use_entry(self, entry: PlexConfigEntry) -> None:
         """Remain the same device for plex.tv, and propose what is known."""
+        self._entry = entry
         self._client_identifier = entry.data[CONF_CLIENT_IDENTIFIER]
         self._server_url = entry.data[CONF_SERVER_URL]
-        # There is none if the account could not be loaded.
-        if account := getattr(entry, "runtime_data", None):
-            self._credentials = {CONF_USERNAME: account.data.user.username or ""}
 
     def _with_advanced(
         self, schema: vol.Schema, errors: dict[str, str], **typed: str
@@ -315,6 +314,9 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         """Show the form for user name and password, without the password."""
         typed = dict(self._credentials)
         typed.pop(CONF_PASSWORD, None)
+        # There is none if the account could not be loaded.
+        if not typed and (account := getattr(self._entry, "runtime_data", None)):
+            typed = {CONF_USERNAME: account.data.user.username or ""}
         return self.async_show_form(
             step_id="password",
             data_schema=self._with_advanced(PASSWORD_SCHEMA, errors, **typed),
@@ -424,12 +426,8 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             CONF_CLIENT_IDENTIFIER: self._client_identifier,
             CONF_SERVER_URL: self._server_url,
         }
-        if self.source in {SOURCE_REAUTH, SOURCE_RECONFIGURE}:
-            entry = (
-                self._get_reauth_entry()
-                if self.source == SOURCE_REAUTH
-                else self._get_reconfigure_entry()
-            )
+        if entry := self._entry:
+            self._is_wrong_account = entry.unique_id != user.uuid
             self._abort_if_unique_id_mismatch(
                 reason="wrong_account",
                 description_placeholders={

@@ -94,6 +94,14 @@ class ServerConnector:
         client = self.client(data.connection, data.token.token)
         return replace(data, server=await client.get_server())
 
+    def may_be_used(self, data: PlexServerData) -> bool:
+        """Return if the present connection is none that must no longer be used."""
+        return (
+            data.connection is None
+            or is_encrypted(data.connection)
+            or _plain_http(data) is PlainHttp.ALLOWED
+        )
+
     def has_better(self, data: PlexServerData) -> bool:
         """Return if there may be a connection of a better kind than the present one."""
         return bool(_better(data))
@@ -169,5 +177,5 @@ def _connected(data: PlexServerData, outcome: ProbeOutcome) -> PlexServerData:
         server=best.server,
         name_blocked=best.name_blocked,
         outcome=outcome,
-        https_worked=data.https_worked or is_encrypted(best.connection),
+        https_worked=data.https_worked or outcome.encrypted,
     )

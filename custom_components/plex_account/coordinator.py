@@ -22,6 +22,7 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 from homeassistant.util.async_ import create_eager_task
@@ -36,6 +37,7 @@ from .api import (
     PlexRateLimitError,
     PlexServerClient,
     PlexServerError,
+    PlexTimeoutError,
     PushEvent,
     Resource,
     SourceConnectionInformation,
@@ -88,6 +90,10 @@ KNOWN_DEAD_TIME: float = 10
 DOWN_INTERVAL: float = 5
 MAX_DOWN_INTERVAL: float = 60
 DOWN_TIME: float = 300
+# Seconds between two questions to a server for its account.
+ACCOUNT_COOLDOWN: float = 1
+# Seconds in which a server that has just been found has to give a token.
+TOKEN_TIMEOUT: float = 4
 # Seconds that plex.tv is given to know another address of a server.
 PLEX_TV_PATIENCE: float = 0.5
 
@@ -120,6 +126,7 @@ class Trouble(Enum):
     """What somebody has noticed about the access to a server."""
 
     LOST = auto()
+    SILENT = auto()
     REJECTED = auto()
     RENEWAL_WANTED = auto()
 
@@ -246,7 +253,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         """
         self.config_entry.async_on_unload(
             self.hass.bus.async_listen_once(
-                EVENT_HOMEASSISTANT_STOP, self._async_stop_listening
+                EVENT_HOMEASSISTANT_STOP, self._async_hang_up
             )
         )
         await self.store.async_load(str(self.config_entry.unique_id))
@@ -262,10 +269,16 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         )
         await self._async_update_servers(self.data)
 
-    async def _async_stop_listening(self, _: Event) -> None:
-        """Close the sockets, whose end by Home Assistant would look like a loss."""
+    async def async_close(self) -> None:
+        """Let go of the servers, and write what is still to be written."""
+        await asyncio.gather(*(each.async_shutdown() for each in self.servers.values()))
+        await self.async_shutdown()
+        await self.store.async_close()
+
+    async def _async_hang_up(self, _: Event) -> None:
+        """Close what is open, whose end by Home Assistant would look like a loss."""
         await asyncio.gather(
-            *(server.async_stop_listening() for server in self.servers.values())
+            *(server.async_hang_up() for server in self.servers.values())
         )
 
     @property
@@ -354,9 +367,10 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             if self.data and self.data.stored:
                 return self._retry_soon()
             return None
-        # Not all at once when it is over.
-        pause *= random.uniform(1, 1.25)
-        pause = min(pause, MAX_POLL_PAUSE if self.data else MAX_SETUP_PAUSE)
+        is_polled = self.data and not self.data.stored
+        longest = MAX_POLL_PAUSE if is_polled else MAX_SETUP_PAUSE
+        # Not all at once when it is over, whichever of the two it is.
+        pause = min(pause * random.uniform(1, 1.25), longest * random.uniform(0.8, 1))
         self._paused_until = now + pause
         return pause
 
@@ -411,8 +425,8 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             for key, server in data.servers.items()
             if (key not in left_out if server.owned else key in added)
         }
-        for key in self.servers.keys() - followed.keys():
-            await self.servers.pop(key).async_shutdown()
+        gone = [self.servers.pop(key) for key in self.servers.keys() - followed.keys()]
+        await asyncio.gather(*(server.async_shutdown() for server in gone))
         new: list[PlexServerCoordinator] = []
         due: list[PlexServerCoordinator] = []
         for key, resource in followed.items():
@@ -423,9 +437,11 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 server = PlexServerCoordinator(self, resource)
                 self.servers[key] = server
                 (new if resource.presence else due).append(server)
-        self._async_update_devices()
-        for server in self.servers.values():
+        self._async_update_devices(data)
+        for server in list(self.servers.values()):
             server.async_update_device()
+            # There may be hundreds, and others want to go on meanwhile.
+            await asyncio.sleep(0)
         for server in due:
             self.config_entry.async_create_background_task(
                 self.hass, server.async_refresh(), f"{server.name} refresh"
@@ -439,7 +455,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             await asyncio.wait(refreshes, timeout=START_TIMEOUT)
 
     @callback
-    def _async_update_devices(self) -> None:
+    def _async_update_devices(self, data: PlexAccountData) -> None:
         """Make the account's device, and let there be none of other servers."""
         registry = dr.async_get(self.hass)
         entry_id = self.config_entry.entry_id
@@ -455,8 +471,12 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         wanted = {self.device_identifier} | {
             server.device_identifier for server in self.servers.values()
         }
+        known = {(DOMAIN, key) for key in data.servers}
         for device in dr.async_entries_for_config_entry(registry, entry_id):
-            if device.identifiers.isdisjoint(wanted):
+            if device.identifiers.isdisjoint(wanted) and not (
+                # What is only stored says nothing of others.
+                data.stored and device.identifiers.isdisjoint(known)
+            ):
                 registry.async_remove_device(device.id)
 
 
@@ -471,7 +491,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             account.config_entry,
             f"Plex server {resource.name}",
             identifier,
-            _update_interval(resource),
+            SERVER_UPDATE_INTERVAL if resource.presence else None,
         )
         self.account = account
         self.data = PlexServerData(
@@ -488,8 +508,19 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             self._connector.client,
             self._async_handle_push,
         )
+        # Of its account it may tell more often than anybody wants to know.
+        self._account_debouncer = Debouncer(
+            self.hass,
+            LOGGER,
+            cooldown=ACCOUNT_COOLDOWN,
+            immediate=True,
+            function=self._async_fetch_account,
+            background=True,
+        )
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         self._account_asked_at: float = -ACCOUNT_UPDATE_INTERVAL.total_seconds()
+        # Whether it is looked for by its name as there was no internet before.
+        self._is_looked_again = False
         # Whether its socket was closed since it was last heard of.
         self._in_doubt = False
         self._down_since: float | None = None
@@ -498,6 +529,13 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         self._trouble: tuple[TransientToken, Trouble] | None = None
         self._tried_at: float = -KNOWN_DEAD_TIME
         self._told = self.data
+        # Those who fetch files from it, and are not to outlive it.
+        self.players: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_followed(self) -> bool:
+        """Return if the server is one of an account that is loaded."""
+        return not self._shutdown_requested
 
     @callback
     def async_update_device(self) -> None:
@@ -546,6 +584,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         super()._async_refresh_finished()
         if not self.last_update_success:
             self._tried_at = self.hass.loop.time()
+            # Once it is back, much may be different.
+            self._forget_when_account_was_asked()
         # The server may have been forgotten while it was asked.
         if not self._shutdown_requested:
             self._async_listen()
@@ -561,34 +601,43 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     async def async_shutdown(self) -> None:
         """Stop to follow the server, and to complain about it."""
         await super().async_shutdown()
+        self._account_debouncer.async_shutdown()
         async_delete_issues(self.hass, self.config_entry, self.data)
-        await self.async_stop_listening()
+        await self.async_hang_up()
 
-    async def async_stop_listening(self) -> None:
-        """Close the socket, for good or because Home Assistant stops."""
+    async def async_hang_up(self) -> None:
+        """Close what is open for long, for good or because Home Assistant stops."""
+        for player in self.players:
+            player.cancel()
         await self._push.async_stop()
 
     @callback
     def _async_listen(self) -> None:
         """Let the server tell what happens to it as long as it can be reached."""
         data = self.data
+        token = data.resource.access_token
+        if data.connection and not is_encrypted(data.connection):
+            # That one is not for all to read, so a new one is needed now and then.
+            token = data.token.token if data.token else None
         is_good = self.last_update_success and not self.hass.is_stopping
-        self._push.async_follow(
-            data.connection if is_good else None, data.resource.access_token
-        )
+        self._push.async_follow(data.connection if is_good else None, token)
 
     @callback
     def _async_handle_push(self, event: PushEvent | None) -> None:
         """Look at the server, of which we have heard or hear no more."""
+        self._forget_when_account_was_asked()
         if event is None:
             self._in_doubt = True
-            refresh = self.async_refresh_together()
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_refresh_together(), f"{self.name} push"
+            )
         else:
-            self._account_asked_at = -ACCOUNT_UPDATE_INTERVAL.total_seconds()
-            refresh = self._async_fetch_account()
-        self.config_entry.async_create_background_task(
-            self.hass, refresh, f"{self.name} push"
-        )
+            self._async_ask_account()
+
+    @callback
+    def _forget_when_account_was_asked(self) -> None:
+        """Let the server be asked for its account at the next occasion."""
+        self._account_asked_at = -ACCOUNT_UPDATE_INTERVAL.total_seconds()
 
     @callback
     def _async_ask_account(self) -> None:
@@ -600,9 +649,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             and asked >= ACCOUNT_UPDATE_INTERVAL.total_seconds()
         ):
             self._account_asked_at = self.hass.loop.time()
-            self.config_entry.async_create_background_task(
-                self.hass, self._async_fetch_account(), f"{self.name} account"
-            )
+            self._account_debouncer.async_schedule_call()
 
     async def _async_fetch_account(self) -> None:
         """Take over what the server tells of its account; keep it if it does not."""
@@ -615,6 +662,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             account = await client.get_account()
         except PlexError as err:
             LOGGER.debug("%s does not tell of its account: %s", self.name, err)
+            if isinstance(err, (PlexConnectionError, PlexServerError)):
+                self._forget_when_account_was_asked()
             return
         if account != self.data.account and not self._shutdown_requested:
             self.data = replace(self.data, account=account)
@@ -628,20 +677,55 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if resource.connections != before.connections:
             # Somebody has changed the network, so there may be a better way.
             self._looked_at = -BETTER_CONNECTION_INTERVAL
-        if resource.presence != before.presence:
-            self.update_interval = self._interval = _update_interval(resource)
         if resource != before:
             self.data = replace(self.data, resource=resource)
+            self._choose_interval()
             self._async_listen()
             self.async_update_listeners()
-        return not (before.presence and resource.presence and self.last_update_success)
+        return not (
+            before.presence
+            and resource.presence
+            and self.last_update_success
+            and self._connector.may_be_used(self.data)
+        )
+
+    @callback
+    def _choose_interval(self) -> None:
+        """Ask now and then, unless plex.tv lists the server as offline.
+
+        That can be wrong, but mostly is not, so it is only tried with the account's
+        refresh. One that has only just gone is looked for all the same.
+        """
+        is_awaited = self._down_since is not None and (
+            self.hass.loop.time() - self._down_since < DOWN_TIME
+        )
+        self.update_interval = self._interval = (
+            SERVER_UPDATE_INTERVAL
+            if self.data.resource.presence or is_awaited
+            else None
+        )
 
     @callback
     def async_set_plex_tv_answers(self, *, answers: bool) -> None:
         """Take over whether a name that does not resolve says something."""
-        if self.data.plex_tv_answers != answers:
-            self.data = replace(self.data, plex_tv_answers=answers)
-            async_update_issues(self.hass, self.config_entry, self.data)
+        if self.data.plex_tv_answers == answers:
+            return
+        if answers and self.data.name_blocked and not self._is_looked_again:
+            # While there was no internet no name resolved, so look again before.
+            self._is_looked_again = True
+            self._looked_at = -BETTER_CONNECTION_INTERVAL
+            self.config_entry.async_create_background_task(
+                self.hass, self._async_look_again(), f"{self.name} refresh"
+            )
+            return
+        self.data = replace(self.data, plex_tv_answers=answers)
+        async_update_issues(self.hass, self.config_entry, self.data)
+
+    async def _async_look_again(self) -> None:
+        """Look for the server by its name, now that names resolve."""
+        await self.async_refresh_together()
+        self.async_set_plex_tv_answers(answers=self.account.last_update_success)
+        self._is_looked_again = False
 
     async def async_allow_plain_http(self) -> None:
         """Forget that HTTPS has worked, so that plain HTTP may be used again."""
@@ -805,7 +889,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
             if not done:
                 looked = create_eager_task(
-                    self.async_replace_access(access.token, Trouble.LOST)
+                    self.async_replace_access(access.token, Trouble.SILENT)
                 )
                 await asyncio.wait({asked, looked}, return_when=asyncio.FIRST_COMPLETED)
             if asked.done() or (
@@ -839,6 +923,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                     return self.data
             await self._async_connect(trouble)
         except PlexError as err:
+            pause = min(err.retry_after or 0, MAX_POLL_PAUSE) or None
+            if isinstance(
+                err, (PlexAuthenticationError, PlexConnectionError, PlexServerError)
+            ):
+                # It may have only just started, and know nobody yet.
+                pause = pause or self._pause_while_down()
             if isinstance(err, PlexAuthenticationError):
                 self.account.store.async_drop_token(self.data.resource)
                 if was_good:
@@ -849,8 +939,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                     raise UpdateFailed(**signed_out) from err
             raise UpdateFailed(
                 **server_error_translation(err, self.data.resource.name),
-                retry_after=min(err.retry_after or 0, MAX_POLL_PAUSE) or None,
+                retry_after=pause,
             ) from err
+        self._down_since = None
+        self._choose_interval()
         return self.data
 
     async def _async_wait_for_plex_tv(self) -> None:
@@ -872,6 +964,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         self, token: TransientToken, patience: float
     ) -> Trouble | None:
         """Return what is wrong with the access that we have."""
+        if not self._connector.may_be_used(self.data):
+            return Trouble.LOST
         if not _is_young(token):
             return Trouble.RENEWAL_WANTED
         try:
@@ -880,7 +974,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         except PlexAuthenticationError:
             # As after a restart.
             return Trouble.REJECTED
-        except PlexError, TimeoutError:
+        except PlexTimeoutError, TimeoutError:
+            return Trouble.SILENT
+        except PlexError:
             return Trouble.LOST
         self._async_learn(checked)
         now = self.hass.loop.time()
@@ -910,17 +1006,25 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             else:
                 self._async_learn(renewed)
                 return
-        await self._async_find()
-        self._async_learn(
-            await self._connector.renew_token(self.data, retries=MAX_RETRIES)
-        )
+        # Whoever waits to know shall not wait for addresses that are silent; but where
+        # the server was last it may only be slow.
+        await self._async_find(CHECK_TIMEOUT if trouble is Trouble.SILENT else PATIENCE)
+        try:
+            async with asyncio.timeout(TOKEN_TIMEOUT):
+                self._async_learn(
+                    await self._connector.renew_token(self.data, retries=MAX_RETRIES)
+                )
+        except TimeoutError as err:
+            raise PlexTimeoutError(f"No token in {TOKEN_TIMEOUT} s") from err
 
-    async def _async_find(self) -> None:
-        """Find a connection that works, with plex.tv's help if there is none."""
+    async def _async_find(self, patience: float) -> None:
+        """Find a connection that works, with plex.tv's help if there is none.
+
+        After some seconds of patience it is told that there is none at the moment.
+        """
         self._looked_at = self.hass.loop.time()
         asked = self.data
-        # Whoever waits to know shall not wait for addresses that are silent.
-        told = self.hass.loop.call_later(PATIENCE, self._async_tell_lost)
+        told = self.hass.loop.call_later(patience, self._async_tell_lost)
         try:
             found = await self._connector.find(asked)
         finally:
@@ -941,7 +1045,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                 **translation("server_unreachable", name=self.data.resource.name),
                 retry_after=self._pause_while_down(),
             )
-        self._down_since = None
 
     @callback
     def _async_tell_lost(self) -> None:
@@ -953,9 +1056,13 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     def _pause_while_down(self) -> float | None:
         """Return when to look again, None once the usual interval is enough."""
         now = self.hass.loop.time()
-        if self._down_since is None:
+        if self._down_since is None and (
+            # One that was never there is not missed.
+            self.data.resource.presence or self.refreshed_at
+        ):
             self._down_since, self._down_interval = now, DOWN_INTERVAL
-        if now - self._down_since >= DOWN_TIME:
+        self._choose_interval()
+        if self._down_since is None or now - self._down_since >= DOWN_TIME:
             return None
         pause = self._down_interval
         self._down_interval = min(2 * pause, MAX_DOWN_INTERVAL)
@@ -965,6 +1072,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     def _async_learn(self, data: PlexServerData) -> None:
         """Take over what was found out, beside what plex.tv has told meanwhile."""
         secured = data.https_worked and not self.data.https_worked
+        if (
+            data.server
+            and self.data.server
+            and (data.server.claimed != self.data.server.claimed)
+        ):
+            self._forget_when_account_was_asked()
         self.data = replace(
             data,
             resource=self.data.resource,
@@ -986,12 +1099,3 @@ def _is_young(token: TransientToken) -> bool:
         <= dt_util.utcnow() - token.issued_at
         < (TRANSIENT_TOKEN_RENEWAL_AGE)
     )
-
-
-def _update_interval(resource: Resource) -> timedelta | None:
-    """Return how often to ask a server.
-
-    One that plex.tv lists as offline is only tried with the account's refresh: plex.tv
-    can be wrong, but mostly is not.
-    """
-    return SERVER_UPDATE_INTERVAL if resource.presence else None

@@ -32,8 +32,13 @@ from .const import DOMAIN, LOGGER
 from .coordinator import PlexServerCoordinator
 
 MASTER_PLAYLIST: Final = "start.m3u8"
-# Seconds without a request after which a ticket is worthless.
+PLAYLIST_SUFFIX: Final = ".m3u8"
+# Seconds without a request after which a ticket is worthless, and after which it is in
+# any case.
 TICKET_LIFETIME: Final = 600
+MAX_TICKET_LIFETIME: Final = 86_400
+# How many a server has at a time; the oldest makes room for one more.
+MAX_TICKETS: Final = 32
 # Seconds that the end of all of them may take.
 STOP_TIMEOUT: Final = 2
 # Random bytes of a ticket.
@@ -45,8 +50,18 @@ PLAYLIST_SIZE: Final = 1024 * 1024
 _SESSION_FILE = re.compile(
     r"session/(?P<session>[\w-]{36})/\w{1,16}/[\w.-]{1,64}", re.ASCII
 )
-_NAME = re.compile(r"[\w-][\w./-]{0,127}", re.ASCII)
-_TAG_URI = re.compile(r'URI="([^"]*)"')
+_NAME = r"(?!\S*\.\.)[\w-][\w./-]{0,127}"
+_NAME_LINE = re.compile(_NAME, re.ASCII)
+# The tags that a player needs, of which but one names something, and no titles.
+_TAG_LINE = re.compile(
+    r"(?P<timed>#EXTINF:[\d.]{1,32},).*"
+    r"|(?P<tag>#EXTM3U"
+    r"|#EXT-X-(?:VERSION|TARGETDURATION|MEDIA-SEQUENCE|DISCONTINUITY-SEQUENCE"
+    r"|PLAYLIST-TYPE|ALLOW-CACHE|DISCONTINUITY|INDEPENDENT-SEGMENTS|ENDLIST)"
+    r"(?::[\w.]{1,32})?"
+    rf'|#EXT-X-MAP:URI="{_NAME}")',
+    re.ASCII,
+)
 
 _TRANSCODES: HassKey[dict[str, Transcode]] = HassKey(f"{DOMAIN}_transcodes")
 
@@ -92,6 +107,9 @@ class Transcode:
         }
         self._playlist: str | None = None
         self._starting = asyncio.Lock()
+        # Whether the server may have something to stop.
+        self._is_begun = False
+        self._worthless_at = hass.loop.time() + MAX_TICKET_LIFETIME
         self._cancel_expiry: CALLBACK_TYPE | None = None
         self._async_keep()
 
@@ -100,8 +118,9 @@ class Transcode:
         """Let the ticket be good for another while."""
         if self._cancel_expiry:
             self._cancel_expiry()
+        left = max(0, self._worthless_at - self._hass.loop.time())
         self._cancel_expiry = async_call_later(
-            self._hass, TICKET_LIFETIME, self._async_expire
+            self._hass, min(TICKET_LIFETIME, left), self._async_expire
         )
 
     async def _async_expire(self, now: datetime) -> None:
@@ -120,9 +139,14 @@ class Transcode:
         async with self._starting:
             if self._playlist is None:
                 path = f"{self._path}/{MASTER_PLAYLIST}"
+                self._is_begun = True
                 async with self._stream("GET", path, self._params) as answer:
-                    master = _names(await read_stream(answer, PLAYLIST_SIZE))
-                self._playlist = next(filter(self._is_own, master), None)
+                    master = _lines(await read_stream(answer, PLAYLIST_SIZE))
+                if async_get_transcode(self._hass, self.ticket) is not self:
+                    # It was stopped meanwhile, maybe before it had begun.
+                    await self._async_tell_stop()
+                    raise PlexNotFoundError("It was stopped")
+                self._playlist = next(filter(self._is_own_playlist, master), None)
                 if self._playlist is None:
                     raise PlexResponseError("The playlist has nothing to play")
         return self._playlist
@@ -132,10 +156,14 @@ class Transcode:
 
         Raises as `stream` does.
         """
-        async with self.stream("GET", name) as answer:
-            playlist = await read_stream(answer, PLAYLIST_SIZE)
-        _names(playlist)
-        return playlist
+        try:
+            async with self.stream("GET", name) as answer:
+                playlist = await read_stream(answer, PLAYLIST_SIZE)
+        except PlexNotFoundError:
+            # The server has ended it, and begins anew if it is asked to.
+            self._playlist = None
+            raise
+        return "".join(f"{line}\n" for line in _lines(playlist)).encode()
 
     def stream(
         self, method: str, name: str
@@ -154,13 +182,21 @@ class Transcode:
         match = _SESSION_FILE.fullmatch(name)
         return bool(match and match["session"] == self._session and ".." not in name)
 
+    def _is_own_playlist(self, name: str) -> bool:
+        """Return if a file is a playlist of this session."""
+        return name.endswith(PLAYLIST_SUFFIX) and self._is_own(name)
+
     async def async_stop(self) -> None:
         """Make the ticket worthless, and let the server end its work."""
-        del self._hass.data[_TRANSCODES][self.ticket]
+        if self._hass.data[_TRANSCODES].pop(self.ticket, None) is None:
+            return
         if self._cancel_expiry:
             self._cancel_expiry()
-        if self._playlist is None:
-            return
+        if self._is_begun:
+            await self._async_tell_stop()
+
+    async def _async_tell_stop(self) -> None:
+        """Let the server end its work."""
         try:
             await self.server.async_tell(
                 f"{self._path}/stop",
@@ -187,15 +223,22 @@ def async_open_transcode(
     hass: HomeAssistant, server: PlexServerCoordinator, item: Item, version: int
 ) -> str:
     """Return where a version of an item's file can be fetched in a form for players."""
+    transcodes = hass.data.setdefault(_TRANSCODES, {})
+    others = [each for each in transcodes.values() if each.server is server]
+    if len(others) >= MAX_TICKETS:
+        server.config_entry.async_create_background_task(
+            hass, others[0].async_stop(), f"{server.name} transcoder"
+        )
     transcode = Transcode(hass, server, item, version)
-    hass.data.setdefault(_TRANSCODES, {})[transcode.ticket] = transcode
+    transcodes[transcode.ticket] = transcode
     return f"/api/{DOMAIN}/hls/{transcode.ticket}/{MASTER_PLAYLIST}"
 
 
 @callback
 def async_get_transcode(hass: HomeAssistant, ticket: str) -> Transcode | None:
     """Return what a ticket is for, None if it is worthless."""
-    return hass.data.get(_TRANSCODES, {}).get(ticket)
+    transcode = hass.data.get(_TRANSCODES, {}).get(ticket)
+    return transcode if transcode and transcode.server.is_followed else None
 
 
 async def async_stop_transcodes(
@@ -213,17 +256,21 @@ async def async_stop_transcodes(
             await asyncio.gather(*(each.async_stop() for each in transcodes))
 
 
-def _names(playlist: bytes) -> list[str]:
-    """Return what a playlist names; raise PlexResponseError if that leads elsewhere."""
+def _lines(playlist: bytes) -> list[str]:
+    """Return a playlist without what no player needs.
+
+    Raises PlexResponseError if it is none, or leads elsewhere.
+    """
+    lines: list[str] = []
     try:
-        lines = playlist.decode().splitlines()
+        for line in playlist.decode().splitlines():
+            if not line.startswith("#"):
+                lines += line.split()
+            elif match := _TAG_LINE.fullmatch(line.strip()):
+                lines.append(match["timed"] or match["tag"])
     except UnicodeDecodeError as err:
         raise PlexResponseError("The playlist is no text") from err
-    names = [line for line in lines if line and not line.startswith("#")]
-    tags = "\n".join(line for line in lines if line.startswith("#"))
-    named = [*names, *_TAG_URI.findall(tags)]
-    if lines[:1] != ["#EXTM3U"] or not all(
-        _NAME.fullmatch(name) and ".." not in name for name in named
-    ):
+    names = [line for line in lines if line[0] != "#"]
+    if lines[:1] != ["#EXTM3U"] or not all(map(_NAME_LINE.fullmatch, names)):
         raise PlexResponseError("The playlist is none, or leads elsewhere")
-    return names
+    return lines

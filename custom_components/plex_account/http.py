@@ -3,6 +3,12 @@
 What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from http import HTTPStatus
+import re
+import string
 from typing import Final
 
 from aiohttp import ClientError, ClientResponse, hdrs, web
@@ -11,10 +17,17 @@ from homeassistant.components.http import KEY_HASS, HomeAssistantView
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 
-from .api import PlexError, PlexNotFoundError, part_path, picture_path
+from .api import (
+    PlexConnectionError,
+    PlexError,
+    PlexNotFoundError,
+    PlexResponseError,
+    part_path,
+    picture_path,
+)
 from .const import DOMAIN, LOGGER
 from .coordinator import PlexConfigEntry, PlexServerCoordinator
-from .hls import MASTER_PLAYLIST, async_get_transcode
+from .hls import MASTER_PLAYLIST, PLAYLIST_SUFFIX, async_get_transcode
 from .media import PHOTO_PATH, media_path, picture_params
 
 # The part of a file that a player wants, and what it has already.
@@ -27,19 +40,37 @@ ASKED_HEADERS: Final = (
 # What a player has to know of what it gets. All else stays here.
 TOLD_HEADERS: Final = (
     hdrs.ACCEPT_RANGES,
-    hdrs.CONTENT_ENCODING,
     hdrs.CONTENT_LENGTH,
     hdrs.CONTENT_RANGE,
     hdrs.ETAG,
     hdrs.LAST_MODIFIED,
 )
-MEDIA_TYPES: Final = {"audio", "image", "video"}
-# What is no media in spite of its name: pages and drawings with scripts, which would
-# be Home Assistant's own.
-ACTIVE_TYPES: Final = {"image/svg+xml"}
-# What a server says rather than gives; so is all text.
-WORDS_TYPES: Final = {"application/json", "application/xml"}
+# Whatever comes, a browser that opens it is to run nothing of it as Home Assistant's.
+SAFE_HEADERS: Final = {
+    hdrs.CACHE_CONTROL: "private",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+# Neither drawings, which have scripts, nor lists of other places.
+MEDIA_TYPE: Final = re.compile(
+    r"(?:audio|image|video)/(?!.*mpegurl)[a-z0-9][a-z0-9.-]*", re.ASCII | re.IGNORECASE
+)
+OTHER_TYPE: Final = "application/octet-stream"
 HLS_TYPE: Final = "application/vnd.apple.mpegurl"
+# By its first bytes a text is told from a file: such as a page, or a list that leads
+# players elsewhere. Only these kinds of files begin with letters, too.
+BEGINNING: Final = 4
+PRINTABLE: Final = string.printable.encode() + b"\xef\xbb\xbf"
+LETTERS: Final = {
+    *(b".RMF", b"DSD ", b"FORM", b"GIF8", b"MAC ", b"MPCK", b"OggS", b"RF64"),
+    *(b"RIFF", b"caff", b"fLaC", b"wvpk"),
+}
+# How many may fetch from a server at a time: Home Assistant has a hundred connections
+# to it, which all else needs, too.
+MAX_PLAYERS: Final = 64
+# Seconds after which one more may try again.
+BUSY_PAUSE: Final = 10
 
 
 class MediaView(HomeAssistantView):
@@ -68,13 +99,11 @@ class MediaView(HomeAssistantView):
             path, params = picture_params(path)
         elif not part_path(path):
             raise web.HTTPNotFound
-        try:
+        with _playing(coordinator):
             async with coordinator.async_stream(
                 request.method, path, headers=_asked(request), params=params
             ) as answer:
                 return await _hand_over(request, answer)
-        except (PlexError, HomeAssistantError) as err:
-            raise _refusal(err) from err
 
 
 class HlsView(HomeAssistantView):
@@ -86,6 +115,12 @@ class HlsView(HomeAssistantView):
     # A cast device asks for it from a page of its own.
     cors_allowed = True
 
+    async def head(
+        self, request: web.Request, ticket: str, name: str
+    ) -> web.StreamResponse:
+        """Tell of a playlist or a segment what there is to know."""
+        return await self.get(request, ticket, name)
+
     async def get(
         self, request: web.Request, ticket: str, name: str
     ) -> web.StreamResponse:
@@ -93,17 +128,15 @@ class HlsView(HomeAssistantView):
         transcode = async_get_transcode(request.app[KEY_HASS], ticket)
         if transcode is None or not _raw_path(request).endswith(f"/{ticket}/{name}"):
             raise web.HTTPNotFound
-        try:
+        with _playing(transcode.server):
             if name == MASTER_PLAYLIST:
                 raise web.HTTPFound(await transcode.async_start())
-            if name.endswith(".m3u8"):
+            if name.endswith(PLAYLIST_SUFFIX):
                 return web.Response(
                     body=await transcode.async_playlist(name), content_type=HLS_TYPE
                 )
             async with transcode.stream(request.method, name) as answer:
                 return await _hand_over(request, answer)
-        except (PlexError, HomeAssistantError) as err:
-            raise _refusal(err) from err
 
 
 def _raw_path(request: web.Request) -> str:
@@ -125,48 +158,87 @@ def _server(
 
 def _asked(request: web.Request) -> dict[str, str]:
     """Return what of a player's request is the server's business."""
-    return {
+    asked: dict[str, str] = {
         name: request.headers[name] for name in ASKED_HEADERS if name in request.headers
     }
+    if "," in asked.get(hdrs.RANGE, ""):
+        # Several parts in one answer are nothing that players need.
+        del asked[hdrs.RANGE]
+    return asked
 
 
-def _refusal(err: PlexError | HomeAssistantError) -> web.HTTPException:
-    """Return what a player is told if there is nothing for it."""
-    if isinstance(err, PlexNotFoundError):
-        return web.HTTPNotFound()
-    LOGGER.debug("A player gets nothing: %s", err)
-    return web.HTTPBadGateway()
+@contextmanager
+def _playing(server: PlexServerCoordinator) -> Generator[None]:
+    """Let a player fetch from a server, and tell it plainly what is wrong."""
+    if len(server.players) >= MAX_PLAYERS:
+        raise web.HTTPServiceUnavailable(headers={hdrs.RETRY_AFTER: f"{BUSY_PAUSE}"})
+    task = asyncio.current_task()
+    assert task
+    server.players.add(task)
+    try:
+        yield
+    except PlexNotFoundError as err:
+        raise web.HTTPNotFound from err
+    except (PlexError, HomeAssistantError) as err:
+        LOGGER.debug("A player gets nothing: %s", err)
+        raise web.HTTPBadGateway from err
+    finally:
+        server.players.discard(task)
 
 
 async def _hand_over(
     request: web.Request, answer: ClientResponse
 ) -> web.StreamResponse:
     """Send on what the server sends, as fast as it is taken."""
-    headers: dict[str, str] = {
+    headers = SAFE_HEADERS | {
         name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers
     }
-    kind = answer.content_type
-    group = kind.partition("/")[0]
-    if group == "text" or kind in WORDS_TYPES:
-        # Such as a page that says what is wrong, which no player could show.
-        raise web.HTTPBadGateway
-    if group not in MEDIA_TYPES or kind in ACTIVE_TYPES:
-        kind = "application/octet-stream"
-    headers |= {
-        hdrs.CONTENT_TYPE: kind,
-        "X-Content-Type-Options": "nosniff",
-        hdrs.CACHE_CONTROL: "private",
-    }
+    if answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+        # There is nothing in it for a player, if maybe a page.
+        headers.pop(hdrs.CONTENT_LENGTH, None)
+        return web.Response(status=answer.status, headers=headers)
+    is_media = MEDIA_TYPE.fullmatch(answer.content_type)
+    headers[hdrs.CONTENT_TYPE] = answer.content_type if is_media else OTHER_TYPE
     response = web.StreamResponse(status=answer.status, headers=headers)
+    if request.method == hdrs.METH_HEAD:
+        await response.prepare(request)
+        return response
+    beginning = await _beginning(answer)
+    if _is_text(beginning, asked=request.headers.get(hdrs.RANGE)) or (
+        answer.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
+    ):
+        raise PlexResponseError("It is no file")
     await response.prepare(request)
-    if request.method == hdrs.METH_GET:
-        try:
-            async for piece in answer.content.iter_any():
-                await response.write(piece)
-        except (ClientError, TimeoutError) as err:
-            # The player sees that it is not all, and asks for the rest.
-            LOGGER.debug("A file broke off: %s", type(err).__name__)
-            request.protocol.force_close()
-            return response
+    try:
+        await response.write(beginning)
+        async for piece in answer.content.iter_any():
+            await response.write(piece)
+    except (ClientError, TimeoutError) as err:
+        # The player sees that it is not all, and asks for the rest.
+        LOGGER.debug("A file broke off: %s", type(err).__name__)
+        request.protocol.force_close()
+        return response
     await response.write_eof()
     return response
+
+
+async def _beginning(answer: ClientResponse) -> bytes:
+    """Return the first bytes, or all if there are not many."""
+    beginning = b""
+    try:
+        while len(beginning) < BEGINNING and (piece := await answer.content.readany()):
+            beginning += piece
+    except (ClientError, TimeoutError) as err:
+        raise PlexConnectionError(f"It broke off: {type(err).__name__}") from None
+    return beginning
+
+
+def _is_text(beginning: bytes, asked: str | None) -> bool:
+    """Return if a file is a text rather than a film or the like."""
+    first = beginning[:BEGINNING]
+    if asked is not None and (
+        len(first) < BEGINNING or not asked.startswith("bytes=0-")
+    ):
+        # In the middle of a file there may well be text, and some bytes say nothing.
+        return False
+    return first not in LETTERS and not first.strip(PRINTABLE)

@@ -10,7 +10,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .api import is_encrypted
+from .api import PlainHttp, is_encrypted, plain_http
 from .connection import PlexServerData
 from .const import DOMAIN, TROUBLESHOOTING_URL
 from .markdown import escape_markdown
@@ -56,8 +56,8 @@ def _is_unencrypted(data: PlexServerData) -> bool:
     )
 
 
-def _has_lost_encryption(data: PlexServerData) -> bool:
-    """Return if the server could only be reached in a way that it used to surpass."""
+def _only_answers_unencrypted(data: PlexServerData) -> bool:
+    """Return if the server could only be reached in a way that is not used."""
     return (
         not data.reachable
         and data.outcome is not None
@@ -65,9 +65,25 @@ def _has_lost_encryption(data: PlexServerData) -> bool:
     )
 
 
+def _may_be_allowed(data: PlexServerData) -> bool:
+    """Return if nothing speaks against plain HTTP but that HTTPS has worked."""
+    return plain_http(data.resource, https_worked=False) is PlainHttp.ALLOWED
+
+
+def _has_lost_encryption(data: PlexServerData) -> bool:
+    """Return if the server used to be reached in a better way."""
+    return _only_answers_unencrypted(data) and _may_be_allowed(data)
+
+
+def _needs_encryption(data: PlexServerData) -> bool:
+    """Return if the server has no way that it, or its place, allows."""
+    return _only_answers_unencrypted(data) and not _may_be_allowed(data)
+
+
 _CHECKS: Final[dict[str, Callable[[PlexServerData], bool]]] = {
     "dns_rebinding": _is_name_blocked,
     ENCRYPTION_LOST: _has_lost_encryption,
+    "encryption_required": _needs_encryption,
     "server_too_old": _is_too_old,
     "server_unclaimed": _is_unclaimed,
     "unencrypted": _is_unencrypted,
@@ -82,6 +98,7 @@ def async_update_issues(
     name = data.resource.name
     for key, applies in _CHECKS.items():
         if applies(data):
+            learn_more_url = f"{TROUBLESHOOTING_URL}#{key.replace('_', '-')}"
             ir.async_create_issue(
                 hass,
                 DOMAIN,
@@ -93,10 +110,11 @@ def async_update_issues(
                 },
                 # Only this one can be decided here; repairs.py does what is chosen.
                 is_fixable=key == ENCRYPTION_LOST,
-                learn_more_url=f"{TROUBLESHOOTING_URL}#{key.replace('_', '-')}",
+                learn_more_url=learn_more_url,
                 severity=ir.IssueSeverity.WARNING,
                 translation_key=key,
                 translation_placeholders={
+                    "learn_more": learn_more_url,
                     "name": name,
                     "markdown_account": escape_markdown(entry.title),
                     "markdown_name": escape_markdown(name),

@@ -6,21 +6,29 @@ from datetime import timedelta
 from itertools import chain, zip_longest
 from typing import Final
 
+from lru import LRU
+
 from homeassistant.components.http.auth import async_sign_path
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.hass_dict import HassKey
 
 from .api import Item, ItemType
 from .const import DOMAIN
 from .coordinator import PlexServerCoordinator
 
-# How long a picture can be fetched by whoever was given its path.
+# How long a picture can be fetched at the least by whoever was given its path, and how
+# long the same path is given again, by which browsers know what they have already.
 PICTURE_LIFETIME: Final = timedelta(days=1)
+PICTURE_REUSE: Final = timedelta(hours=12)
+MAX_SIGNED: Final = 10_000
 # Pixels that a picture in a list and a photo on a screen have at the least.
 PICTURE_SIZE: Final = (400, 600)
 PHOTO_SIZE: Final = (1920, 1080)
 # What stands before the path of a picture that is wanted in the size of a screen.
 PHOTO_PATH: Final = "/photo"
+
+_SIGNED: HassKey[LRU[str, tuple[float, str]]] = HassKey(f"{DOMAIN}_signed_pictures")
 
 
 def server_identifier(server: PlexServerCoordinator) -> str:
@@ -54,7 +62,17 @@ def async_picture(
     """Return where the picture of an item can be fetched for a day."""
     if item.thumb is None:
         return None
-    return async_sign_path(hass, media_path(server, item.thumb), PICTURE_LIFETIME)
+    path = media_path(server, item.thumb)
+    signed_paths = hass.data.setdefault(_SIGNED, LRU(MAX_SIGNED))
+    now = hass.loop.time()
+    match signed_paths.get(path):
+        case (until, str(signed)) if now < until:
+            return signed
+    signed = async_sign_path(
+        hass, path, PICTURE_LIFETIME + PICTURE_REUSE, use_content_user=True
+    )
+    signed_paths[path] = now + PICTURE_REUSE.total_seconds(), signed
+    return signed
 
 
 def picture_params(path: str) -> tuple[str, dict[str, str]]:

@@ -39,6 +39,7 @@ from .api import (
     Page,
     PlexError,
     PlexLibrary,
+    PlexResponseError,
     SectionType,
     Shelf,
     read_stream,
@@ -62,6 +63,7 @@ from .media import (
 SEARCH_LIMIT: Final = 20
 # Bytes of a picture.
 IMAGE_SIZE: Final = 4 * 1024 * 1024
+IMAGE_TYPES: Final = {"image/gif", "image/jpeg", "image/png", "image/webp"}
 # How Home Assistant's media panel wants HLS to be called.
 HLS_TYPE: Final = "application/x-mpegURL"
 
@@ -202,6 +204,8 @@ class PlexMediaSource(MediaSource):
                 async with server.async_stream(
                     "GET", path, headers={}, params=params
                 ) as answer:
+                    if answer.content_type not in IMAGE_TYPES:
+                        raise PlexResponseError("It is no picture")
                     return models.MediaImage(
                         content=await read_stream(answer, IMAGE_SIZE),
                         mime_type=answer.content_type,
@@ -244,9 +248,13 @@ class PlexMediaSource(MediaSource):
         match = _LIST.fullmatch(path)
         if server is None or match is None or match["kind"] != "item":
             raise _unknown(item.identifier)
-        return server, await server.async_ask_library(
+        found = await server.async_ask_library(
             lambda library: library.get_item(match["key"])
         )
+        if not server.is_followed:
+            # The account was unloaded meanwhile.
+            raise _unknown(item.identifier)
+        return server, found
 
     async def _async_account(
         self, account: PlexAccountCoordinator

@@ -14,6 +14,7 @@ from homeassistant.util.async_ import create_eager_task
 from .api import (
     Connection,
     PlexAuthenticationError,
+    PlexConnectionError,
     PlexError,
     PlexServerClient,
     PushEvent,
@@ -73,7 +74,7 @@ class PushListener:
     async def _async_listen(self, connection: Connection, token: str) -> None:
         """Listen again and again, less and less often where it does not last."""
         pause = MIN_PAUSE
-        again = False
+        again = was_open = False
         loop = asyncio.get_running_loop()
         while True:
             started = loop.time()
@@ -81,6 +82,7 @@ class PushListener:
                 await self._async_listen_once(
                     self._client(connection, token), again=again
                 )
+                was_open = True
             except PlexAuthenticationError:
                 LOGGER.debug("%s does not push with this token", self._name)
                 self._refused = token
@@ -88,6 +90,9 @@ class PushListener:
             except PlexError as err:
                 if pause == MIN_PAUSE:
                     LOGGER.debug("%s does not push: %s", self._name, err)
+                if was_open and isinstance(err, PlexConnectionError):
+                    # It may have told that it goes before it went.
+                    self._async_on_event(None)
             again = True
             if loop.time() - started > MAX_PAUSE:
                 pause = MIN_PAUSE

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from functools import wraps
-from typing import Any
+import re
+from typing import Any, Final
 
 import voluptuous as vol
 
@@ -44,6 +45,8 @@ ATTR_QUERY = "query"
 ATTR_RATING_KEY = "rating_key"
 ATTR_REFRESH = "refresh"
 ATTR_SOURCE = "source"
+
+RATING_KEY_PATTERN: Final = re.compile(r"[0-9]{1,19}")
 
 # Seconds that anything an action does may take.
 ACTION_TIMEOUT = 14.5
@@ -327,7 +330,7 @@ async def _async_find_media(call: ServiceCall) -> ServiceResponse:
     if query:
         servers = [server] if server else list(account.servers.values())
         found = await async_search(servers, query, limit)
-    elif not (rating_key.isascii() and rating_key.isdigit()):
+    elif not RATING_KEY_PATTERN.fullmatch(rating_key):
         raise ServiceValidationError(
             **translation("invalid_rating_key", rating_key=rating_key)
         )

@@ -22,6 +22,7 @@ from .api import (
     rank,
     usable_connections,
 )
+from .const import PLEX_TV
 from .coordinator import PlexAccountCoordinator, PlexServerCoordinator
 from .errors import server_error_translation, translation
 from .identity import identity_at_server
@@ -73,25 +74,27 @@ class SourceAnswer:
 def parse_source(account: PlexAccountCoordinator, text: str) -> str:
     """Return what a source names, without the library in it.
 
-    It may also be the name of a server. Raises a ServiceValidationError if it is no
-    source, or the name of several.
+    It may also be the name of a server, of an own one rather than of another. Raises a
+    ServiceValidationError if it is no source, or the name of several.
     """
     text = text.strip()
     if match := SOURCE_PATTERN.fullmatch(text):
         return match[1] or match[2]
-    named = [
-        f"{SERVER_SCHEME}{key}"
+    named = {
+        f"{SERVER_SCHEME}{key}": server.owned
         for key, server in account.data.servers.items()
         if server.name.casefold() == text.casefold()
-    ]
-    match named:
+    }
+    # Whoever shares a server may call it what he likes.
+    match [source for source, owned in named.items() if owned] or list(named):
         case [source]:
             return source
         case []:
             raise ServiceValidationError(**translation("invalid_source", source=text))
-    raise ServiceValidationError(
-        **translation("ambiguous_source", name=text, sources=", ".join(named))
-    )
+        case several:
+            raise ServiceValidationError(
+                **translation("ambiguous_source", name=text, sources=", ".join(several))
+            )
 
 
 async def async_look_up_source(
@@ -113,7 +116,11 @@ async def async_look_up_source(
     else:
         try:
             answer = await _async_ask_own_servers(account, source, refresh=refresh)
-        except HomeAssistantError:
+        except HomeAssistantError as err:
+            if account.is_signed_out:
+                raise HomeAssistantError(
+                    **translation("auth_failed", name=PLEX_TV)
+                ) from err
             if resource is None:
                 raise
             answer = await _async_ask_plex_tv(account, resource)
@@ -133,7 +140,9 @@ async def async_look_up_source(
             usable_connections(answer.information.connections, resource, plain),
             plain,
         )
-        return replace(answer, outcome=outcome, plain=plain)
+        answer = replace(answer, outcome=outcome, plain=plain)
+    if resource and answer.outcome and answer.outcome.encrypted:
+        account.store.async_set_https_worked(identifier, worked=True)
     return answer
 
 

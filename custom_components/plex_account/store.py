@@ -1,6 +1,7 @@
 """What has to outlive a restart, beside the entry itself."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -40,12 +41,12 @@ class PlexStore:
         self._connections: dict[str, Connection] = {}
         self._https_worked: list[str] = []
         self._rotation: list[str] = []
-        self._is_dirty = False
+        self._is_dirty = self._is_closed = False
 
     async def async_load(self, uuid: str) -> None:
         """Read the file, or begin anew if it can't be understood or is another's."""
         try:
-            stored = await self._store.async_load() or {}
+            stored = await self._async_read() or {}
             self._https_worked = _texts(stored.get(HTTPS_WORKED))
             self._rotation = _texts(stored.get(ROTATION))
             if stored.get(USER) is not None:
@@ -53,12 +54,25 @@ class PlexStore:
         except (HomeAssistantError, NotImplementedError, PlexError) as err:
             LOGGER.warning("What was stored of a Plex account can't be read: %s", err)
 
+    async def _async_read(self) -> dict[str, Any] | None:
+        """Return what the file holds, None if there is none."""
+        try:
+            stored = await self._store.async_load()
+        except (AttributeError, LookupError, TypeError, ValueError) as err:
+            # It is JSON, but not of the shape that Home Assistant writes.
+            raise PlexError(f"It is damaged: {type(err).__name__}") from err
+        if not isinstance(stored, dict | None):
+            raise PlexError("It is damaged")
+        return stored
+
     def _read_account(self, stored: dict[str, Any], uuid: str) -> None:
         """Read what plex.tv told, as carefully as if it told it now."""
         user = User.from_json(stored[USER])
         if user.uuid != uuid:
             raise PlexError("It is another account's")
-        servers = [Resource.from_json(item) for item in objects(stored.get(SERVERS))]
+        if not isinstance(stored.get(SERVERS), list):
+            raise PlexError("It is damaged")
+        servers = [Resource.from_json(item) for item in objects(stored[SERVERS])]
         self.user, self.servers = user, tuple(servers)
         connections = stored.get(CONNECTIONS)
         if isinstance(connections, dict):
@@ -72,10 +86,15 @@ class PlexStore:
         """Delete the file."""
         await self._store.async_remove()
 
-    async def async_flush(self) -> None:
-        """Write what is not yet written."""
-        if self._is_dirty:
-            await self._store.async_save(self._data())
+    async def async_close(self) -> None:
+        """Write what is not yet written, or could not be, and nothing from now on."""
+        self._is_closed = True
+        data = self._data()
+        if not self._is_dirty:
+            with suppress(HomeAssistantError, NotImplementedError, PlexError):
+                if await self._async_read() == data:
+                    return
+        await self._store.async_save(data)
 
     @callback
     def async_set_account(self, user: User, servers: Iterable[Resource]) -> None:
@@ -94,11 +113,12 @@ class PlexStore:
     @callback
     def async_drop_token(self, server: Resource) -> None:
         """Forget the token that plex.tv lists for a server, as that rejects it."""
-        self.servers = tuple(
-            replace(item, access_token=None) if item == server else item
-            for item in self.servers
-        )
-        self._async_save_soon()
+        if server in self.servers and server.access_token:
+            self.servers = tuple(
+                replace(item, access_token=None) if item == server else item
+                for item in self.servers
+            )
+            self._async_save_soon()
 
     def connection(self, machine_identifier: str) -> Connection | None:
         """Return where a server was last reached."""
@@ -120,6 +140,8 @@ class PlexStore:
     @callback
     def async_set_https_worked(self, machine_identifier: str, *, worked: bool) -> None:
         """Remember that HTTPS has worked with a server, or forget it."""
+        if worked == self.https_worked(machine_identifier):
+            return
         others = [item for item in self._https_worked if item != machine_identifier]
         self._https_worked = [*others, machine_identifier] if worked else others
         self._async_save_soon()
@@ -142,12 +164,18 @@ class PlexStore:
     @callback
     def _async_save_soon(self) -> None:
         """Write the file a moment later, with all that is new until then."""
-        self._is_dirty = True
-        self._store.async_delay_save(self._data, SAVE_DELAY)
+        # Who is still busy when the account goes must not bring its file back.
+        if not self._is_closed:
+            self._is_dirty = True
+            self._store.async_delay_save(self._written, SAVE_DELAY)
+
+    def _written(self) -> dict[str, Any]:
+        """Return what is written now."""
+        self._is_dirty = False
+        return self._data()
 
     def _data(self) -> dict[str, Any]:
-        """Return what is written."""
-        self._is_dirty = False
+        """Return what is to be stored."""
         return {
             CONNECTIONS: {
                 key: {**connection.to_json(), PINNED: connection.pinned}

@@ -128,10 +128,10 @@ def test_tier() -> None:
 @pytest.mark.parametrize(
     ("owned", "matches", "https_required", "allowed"),
     [
-        (True, False, False, {"local https"}),
+        (True, False, False, {"local https", "local http"}),
         (True, True, False, {"local https", "local http"}),
-        (True, False, True, {"local https"}),
-        (True, True, True, {"local https"}),
+        (True, False, True, {"local https", "local http"}),
+        (True, True, True, {"local https", "local http"}),
         (False, True, False, {"local https"}),
         (False, True, True, {"local https"}),
         (False, False, False, set()),
@@ -158,8 +158,11 @@ def test_usable(
     plain = plain_http(server, https_worked=https_worked)
     if "local http" not in allowed:
         assert plain is PlainHttp.REFUSED
+    elif https_worked or https_required or not matches:
+        # It is tried, to tell of it.
+        assert plain is PlainHttp.SHOWN
     else:
-        assert plain is (PlainHttp.SHOWN if https_worked else PlainHttp.ALLOWED)
+        assert plain is PlainHttp.ALLOWED
     allowed = allowed | {"remote https", "relay https", "local relay https"}
     expected = [uri for name, uri in RULES.items() if name in allowed]
     usable = usable_connections(listed(), server, plain)
@@ -182,6 +185,16 @@ def test_usable_of_unknown_server() -> None:
         "192.168.1.1",
         "127.0.0.1",
         "[fe80::1]",
+        "[::ffff:192.168.1.1]",
+        "[::]",
+        "0.0.0.0",
+        "100.64.0.1",
+        "127.1",
+        "2130706433",
+        "router",
+        "nas.local",
+        "nas.home.arpa.",
+        "192-168-1-1.0123456789abcdef0123456789abcdef.plex.direct.",
         "192-168-1-1.0123456789abcdef0123456789abcdef.plex.direct",
         "fd00--1.0123456789abcdef0123456789abcdef.plex.direct",
     ],

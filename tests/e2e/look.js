@@ -5,13 +5,37 @@ async (patience) => {
   let pending;
   let wrong;
 
-  const isClipped = (element) => {
-    for (let level = 0; element && level < 4; level += 1) {
-      if (
-        getComputedStyle(element).textOverflow === "ellipsis" &&
-        element.scrollWidth > element.clientWidth + 1
-      ) {
-        return true;
+  // Whether a part of a text is hidden, and can't be scrolled to. The sizes of elements are
+  // rounded; those of a range are not.
+  const isClipped = (node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const text = range.getBoundingClientRect();
+    const axes = new Set(["overflowX", "overflowY"]);
+    let element = node.parentElement;
+    while (element && element !== document.body && axes.size) {
+      const style = getComputedStyle(element);
+      const box = element.getBoundingClientRect();
+      const padding = (side) =>
+        style.textOverflow === "ellipsis" ? parseFloat(style[`padding${side}`]) : 0;
+      const exceeds = {
+        overflowX:
+          text.left < box.left + padding("Left") - 0.1 ||
+          text.right > box.right - padding("Right") + 0.1,
+        // Letters may be a bit higher than their line.
+        overflowY: text.top < box.top - 2 || text.bottom > box.bottom + 2,
+      };
+      // What is hidden as a whole is not cut off.
+      const isSeen =
+        Math.min(text.right, box.right) - Math.max(text.left, box.left) > 2 &&
+        Math.min(text.bottom, box.bottom) - Math.max(text.top, box.top) > 2;
+      for (const axis of axes) {
+        if (isSeen && exceeds[axis] && ["hidden", "clip"].includes(style[axis])) {
+          return true;
+        }
+        if (style.position === "fixed" || ["auto", "scroll"].includes(style[axis])) {
+          axes.delete(axis);
+        }
       }
       element = element.assignedSlot ?? element.parentElement ?? element.getRootNode().host;
     }
@@ -40,7 +64,7 @@ async (patience) => {
     }
     for (const node of element.childNodes) {
       if (node.nodeType === Node.TEXT_NODE && node.data.trim()) {
-        texts.push({ text: node.data.trim(), clipped: isClipped(element) });
+        texts.push({ text: node.data.trim(), clipped: isClipped(node) });
       }
     }
   };

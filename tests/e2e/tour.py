@@ -356,6 +356,7 @@ class Tour:
         await expect(dialog.root.locator("ha-markdown")).to_contain_text(
             self._texts(
                 "issues.encryption_lost.fix_flow.step.confirm.description",
+                learn_more="",
                 markdown_name=SERVER,
             ).partition("\n")[0]
         )

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from .replies import Data
 
 ADDED_AT = 1731349749
-FILE = b"There is nothing to see."
+# A player takes a text for no file.
+FILE = b"\0There is nothing to see."
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ class Effect(Enum):
     NONE = auto()
     """The answer is all right, if odd."""
     OTHER_TYPE = auto()
-    """It is said to be something else: bad for pictures and media only."""
+    """It is said to be something else: bad for the avatar only."""
     OTHER_FIELDS = auto()
     """It is JSON, if odd: bad where something else was asked for."""
     OTHER_SHAPE = auto()

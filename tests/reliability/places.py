@@ -536,7 +536,14 @@ class RemoteAccess(ServerPlace):
 
     @override
     async def again(self) -> str | None:
+        before = len(self.world.plex.requests)
         await self.world.attic.map_port("mapped")
+        await until(
+            lambda: (
+                len(self.world.plex.requests) > before
+                or state_of(self.hass, CONNECTIVITY) == STATE_OFF
+            )
+        )
         await self.world.settle()
         return await super().again()
 
@@ -623,7 +630,7 @@ class Source(ServerPlace):
 class MediaPlace(ServerPlace):
     """What a player fetches through Home Assistant, which tells it little of errors."""
 
-    harmless = frozenset((Effect.NONE,))
+    harmless = frozenset((Effect.NONE, Effect.OTHER_TYPE))
     errors: ClassVar[Errors] = dict.fromkeys(Effect, "nothing_played") | {
         Effect.REFUSED: "server_unreachable",
         Effect.NOT_FOUND: "media_not_found",
@@ -718,7 +725,6 @@ class Playlist(MediaPlace):
 
     name = "playlist"
     path = "/video/:/transcode/universal/*.m3u8"
-    harmless = MediaPlace.harmless | {Effect.OTHER_TYPE}
     codecs = ("hevc", "dts")
 
     @override
@@ -731,7 +737,6 @@ class Segment(Playlist):
 
     name = "segment"
     path = "/video/:/transcode/universal/*.ts"
-    harmless = MediaPlace.harmless
 
     @override
     async def find(self, film: Entry) -> str:

@@ -44,6 +44,7 @@ from homeassistant.helpers import (
     entity_registry as er,
     issue_registry as ir,
 )
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.setup import async_setup_component
 from tests import Tick, setup_integration, state_of
 from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, PLEX_DIRECT, SERVER_POLL
@@ -611,6 +612,7 @@ async def test_plain_http_from_the_start(
     attic.listing.client_identifier = identifier
 
 
+@pytest.mark.parametrize("restarts", [True, False])
 async def test_secure_way_that_comes_later(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -619,6 +621,7 @@ async def test_secure_way_that_comes_later(
     authority: CertificateAuthority,
     resolver: LoopbackResolver,
     tick: Tick,
+    restarts: bool,
 ) -> None:
     """The permanent token does not go unencrypted once there is another way."""
     attic = await plex.add_server("Attic", owner=ada, secure=False)
@@ -632,13 +635,62 @@ async def test_secure_way_that_comes_later(
     assert issue_keys(hass) == {"unencrypted"}
     await remote.start()
     plex.requests.clear()
-    await attic.restart()
+    if restarts:
+        await attic.restart()
+    else:
+        attic.forget_tokens()
     await hass.async_block_till_done(wait_background_tasks=True)
     await tick(SERVER_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "remote"
     (token,) = plex.requests.matching(path="/security/token")
     assert token.port == remote.port
+    permanent = attic.access_token(ada)
+    ports = {
+        r.port for r in plex.requests.matching(host="Attic") if r.token == permanent
+    }
+    assert ports == {remote.port}
     assert issue_keys(hass) == set()
+
+
+async def test_look_up_remembers_encryption(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    call: Call,
+) -> None:
+    """What a look-up has reached by HTTPS once is given to nobody without."""
+    cellar = await plex.add_server("Cellar", owner=attic.owner)
+    plain = Connection.at(cellar.url.replace("https", "http"))
+    cellar.listing.connections.append(plain)
+    await setup_integration(hass, config_entry)
+    hass.config_entries.async_update_entry(
+        config_entry, options={"left_out_servers": [cellar.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    action = "get_source_connection_information"
+    found = await call(action, source=source_of(cellar))
+    assert found["preferred_uri"] == cellar.url
+    async with stripped(cellar):
+        found = await call(action, source=source_of(cellar))
+        assert found["preferred_uri"] is None
+
+
+async def test_name_of_an_own_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    grace: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    call: Call,
+) -> None:
+    """Nobody can take the name of a server away by sharing one that is called so."""
+    other = await plex.add_server("Attic", owner=grace)
+    plex.share(other, ada)
+    await setup_integration(hass, config_entry)
+    found = await call("get_source_connection_information", source="Attic")
+    assert found["client_identifier"] == attic.machine_identifier
 
 
 # What others get to know
@@ -683,6 +735,7 @@ async def test_no_cookies(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    resolver: LoopbackResolver,
     tick: Tick,
 ) -> None:
     """What a server wants us to remember is neither kept nor told to anybody."""
@@ -692,11 +745,24 @@ async def test_no_cookies(
         return Answer(answer.status, answer.body, answer.content_type, cookie)
 
     plex.faults.add(Tamper(with_cookie))
-    await setup_integration(hass, config_entry)
+    # No jar keeps the cookies of an address.
+    resolver.patterns.append("localhost")
+    by_name = plex.url.replace("127.0.0.1", "localhost")
+    config_entry.add_to_hass(hass)
+    hass.config_entries.async_update_entry(
+        config_entry, data={**config_entry.data, "server_url": by_name}
+    )
+    attic.listing.connections = [
+        Connection.at(attic.url.replace("127.0.0.1", "localhost"))
+    ]
+    jar = async_get_clientsession(hass).cookie_jar
+    jar.update_cookies({"ours": "1"}, URL(by_name))
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
     await tick(ACCOUNT_POLL)
     assert len(plex.requests) > 6
     assert not any("Cookie" in request.headers for request in plex.requests)
-    assert not list(config_entry.runtime_data.session.cookie_jar)
+    assert [cookie.key for cookie in jar] == ["ours"]
 
 
 async def test_another_account(

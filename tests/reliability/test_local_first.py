@@ -9,11 +9,17 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import coordinator
-from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE, STATE_UNKNOWN
-from homeassistant.core import HomeAssistant
+from homeassistant.const import (
+    EVENT_STATE_CHANGED,
+    STATE_OFF,
+    STATE_ON,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
-from tests import Tick, setup_integration, state_of
+from tests import Tick, setup_integration, state_of, until
 from tests.const import PLEX_DIRECT
 from tests.plex_emulator import (
     Account,
@@ -240,6 +246,66 @@ async def test_names_without_internet(
     ]
 
 
+async def test_names_after_a_power_cut(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    names: None,
+    restart: Restart,
+    tick: Tick,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Names that resolve again are no reason for a repair."""
+    context = authority.server_context(f"*.{PLEX_DIRECT}")
+    listener = attic.add_listener(ssl_context=context)
+    await listener.start()
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await config_entry.runtime_data.async_refresh()
+    connector = config_entry.runtime_data.session.connector
+    patterns = resolver.patterns[:]
+    resolver.patterns.clear()
+    connector.clear_dns_cache()
+    rule = plex.faults.add(Vanish(), host="plex.tv")
+    await restart()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert server.data.connection.pinned
+
+    resolver.patterns.extend(patterns)
+    connector.clear_dns_cache()
+    plex.faults.remove(rule)
+    for _ in range(30):
+        await tick(timedelta(minutes=2))
+        assert not ir.async_get(hass).issues
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    assert not server.data.connection.pinned
+
+
+async def test_half_dead_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    restart: Restart,
+    call: Call,
+) -> None:
+    """A server that says who it is, but nothing else, is not waited for long either."""
+    await hass.async_block_till_done(wait_background_tasks=True)
+    for path in ("/", "/security/*"):
+        plex.faults.add(SILENCE, host="Attic", path=path)
+    start = hass.loop.time()
+    with pytest.raises(HomeAssistantError) as raised:
+        await call("get_transient_token")
+    assert raised.value.translation_key == "timeout_connect"
+    assert raised.value.translation_placeholders == {"name": "Attic"}
+    assert hass.loop.time() - start < 7
+
+
 @pytest.mark.parametrize(
     ("action", "fields", "fault", "plex_tv"),
     [
@@ -319,6 +385,25 @@ async def test_slow_server(
     source = f"server://{attic.machine_identifier}"
     assert (await call("get_source_connection_information", source=source))["name"]
     assert len(plex.requests.matching(path="/security/resources")) == 1
+
+
+async def test_slow_is_not_off(
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, restart: Restart
+) -> None:
+    """A server that takes its time is not said to be off, as one that is silent is."""
+    await until(lambda: len(attic.push.sockets) == 1)
+    states = []
+
+    @callback
+    def remember(event: Event[EventStateChangedData]) -> None:
+        if event.data["entity_id"] == CONNECTIVITY and event.data["new_state"]:
+            states.append(event.data["new_state"].state)
+
+    hass.bus.async_listen(EVENT_STATE_CHANGED, remember)
+    plex.faults.add(Delay(1.6), host="Attic")
+    await attic.push.hang_up()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert states == []
 
 
 async def test_homes_do_not_ask_in_step(

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -39,9 +39,12 @@ _PRIVATE_NETWORKS: Final = [
     ip_network(network)
     for network in (
         *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),
-        *("127.0.0.0/8", "169.254.0.0/16", "::1/128", "fc00::/7", "fe80::/10"),
+        *("127.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "0.0.0.0/8"),
+        *("::/127", "fc00::/7", "fe80::/10"),
     )
 ]
+# Domains whose names are different machines in each home.
+_HOME_DOMAINS: Final = {"arpa", "home", "internal", "lan", "local", "localdomain"}
 
 _slots: WeakKeyDictionary[ClientSession, asyncio.Semaphore] = WeakKeyDictionary()
 
@@ -102,6 +105,11 @@ class ProbeOutcome:
         )
 
     @property
+    def encrypted(self) -> bool:
+        """Return if the best connection proves who answers."""
+        return self.best is not None and is_encrypted(self.best.connection)
+
+    @property
     def only_unencrypted(self) -> bool:
         """Return if something answered, but nothing by which it proves who it is."""
         replies = [reply for reply in self.tried.values() if isinstance(reply, Reply)]
@@ -151,14 +159,10 @@ def plain_http(server: Resource | None, *, https_worked: bool) -> PlainHttp:
     Only with the account's own server, if it does not refuse it, in a network that
     plex.tv sees as ours. Where HTTPS has worked, who answers without it may be another.
     """
-    if (
-        server is None
-        or not server.owned
-        or not server.public_address_matches
-        or server.https_required
-    ):
+    if server is None or not server.owned:
         return PlainHttp.REFUSED
-    return PlainHttp.SHOWN if https_worked else PlainHttp.ALLOWED
+    is_allowed = server.public_address_matches and not server.https_required
+    return PlainHttp.ALLOWED if is_allowed and not https_worked else PlainHttp.SHOWN
 
 
 def usable_connections(
@@ -347,11 +351,18 @@ def _name_failed(result: Reply | PlexError) -> bool:
 
 
 def _tells_private(connection: Connection) -> bool:
-    """Return if a host is an address of a private network, or a name that tells one."""
-    host = f"{URL(connection.uri).host}"
+    """Return if a host is in a private network, or a name that leads there."""
+    host = f"{URL(connection.uri).host}".rstrip(".")
+    label, *others = host.split(".")
     if host.endswith(PLEX_DIRECT):
-        label = host.partition(".")[0]
         return any(_is_private(label.replace("-", dot)) for dot in ".:")
+    try:
+        ip_address(host)
+    except ValueError:
+        # Names of a home, and other ways to write an address. Nobody has a certificate
+        # for this machine.
+        domain = others[-1] if others else "" if host == "localhost" else "home"
+        return domain in _HOME_DOMAINS or domain.isdecimal()
     return _is_private(host)
 
 
@@ -361,4 +372,6 @@ def _is_private(text: str) -> bool:
         address = ip_address(text)
     except ValueError:
         return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
     return any(address in network for network in _PRIVATE_NETWORKS)

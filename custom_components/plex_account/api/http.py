@@ -245,7 +245,7 @@ class PlexSession:
                         return await _send(send, what, size)
                     except (PlexConnectionError, PlexServerError) as err:
                         # Jitter keeps many clients from coming back in step.
-                        pause = err.retry_after or backoff * random.uniform(1, 1.5)
+                        pause = (err.retry_after or backoff) * random.uniform(1, 1.5)
                         if (
                             not retries_left
                             or not _may_pass(err)
@@ -460,11 +460,13 @@ def _harmless(err: Exception) -> Exception | None:
 async def read_stream(response: ClientResponse, size: int) -> bytes:
     """Return the body of a streamed answer, of at most `size` bytes.
 
-    Raises PlexResponseError if it is larger, PlexConnectionError if it breaks off.
+    Raises PlexResponseError if it is larger, PlexConnectionError if it breaks off or
+    takes more than 15 seconds.
     """
     what = f"GET {response.url.path}"
     with _connecting(what):
-        body = await _read_body(response, size + 1)
+        async with asyncio.timeout(TOTAL_TIMEOUT):
+            body = await _read_body(response, size + 1)
     if len(body) > size:
         raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
     return body

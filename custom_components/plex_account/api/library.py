@@ -15,6 +15,11 @@ from .server import PlexServerClient
 # Items of a page, and of a search for each kind of item.
 PAGE_SIZE: Final = 100
 
+# What a list has at the most, whatever the server says, so that there is a last page.
+MAX_TOTAL: Final = 100_000
+# Libraries of a server, or characters with which the titles of one begin.
+MAX_SECTIONS: Final = 500
+
 # A character with which titles begin, as it stands in the path of a list; the first is
 # how `#` is written there.
 _FIRST_CHARACTER = re.compile(r"%23|\w{1,4}")
@@ -249,7 +254,9 @@ class PlexLibrary:
         Source: GET /hubs/search.
         """
         return await self._get(
-            "hubs/search", _found, {"query": query, "limit": str(limit)}
+            "hubs/search",
+            partial(_found, limit=limit),
+            {"query": query, "limit": str(limit)},
         )
 
     async def get_item(self, rating_key: str) -> Item:
@@ -353,20 +360,20 @@ def _page(body: Json, start: int = 0) -> Page:
         # A server may send all, whatever it was asked for.
         return Page(items=tuple(items[start : start + PAGE_SIZE]), total=len(items))
     total = integer(container, "totalSize")
-    return Page(
-        items=tuple(items), total=start + len(items) if total is None else total
-    )
+    if total is None or not items:
+        total = start + len(items)
+    return Page(items=tuple(items), total=min(total, MAX_TOTAL))
 
 
 def _sections(body: Json) -> list[Section]:
     """Read the libraries."""
-    listed = objects(root(body, "MediaContainer").get("Directory"))
+    listed = objects(root(body, "MediaContainer").get("Directory"))[:MAX_SECTIONS]
     return [section for data in listed if (section := Section.from_data(data))]
 
 
 def _first_characters(body: Json) -> list[FirstCharacter]:
     """Read the characters with which titles begin, all or none."""
-    listed = objects(root(body, "MediaContainer").get("Directory"))
+    listed = objects(root(body, "MediaContainer").get("Directory"))[:MAX_SECTIONS]
     found = [
         FirstCharacter(key=key, title=title, size=size)
         for data in listed
@@ -378,7 +385,7 @@ def _first_characters(body: Json) -> list[FirstCharacter]:
     return found if len(found) == len(listed) else []
 
 
-def _found(body: Json) -> list[Item]:
+def _found(body: Json, limit: int) -> list[Item]:
     """Read what was found, in the server's order."""
-    hubs = objects(root(body, "MediaContainer").get("Hub"))
-    return [item for hub in hubs for item in _items(hub)]
+    hubs = objects(root(body, "MediaContainer").get("Hub"))[: len(ItemType)]
+    return [item for hub in hubs for item in _items(hub)[:limit]]

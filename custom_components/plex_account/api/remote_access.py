@@ -15,7 +15,8 @@ class RemoteAccess(StrEnum):
 
     AVAILABLE = "available"
     PENDING = "pending"
-    UNAVAILABLE = "unavailable"
+    # Not "unavailable", which Home Assistant calls an entity of which nothing is known.
+    UNREACHABLE = "unreachable"
     DISABLED = "disabled"
 
 
@@ -56,7 +57,7 @@ def _remote_access(data: dict[str, Json]) -> RemoteAccess | None:
         case "waiting", _:
             return RemoteAccess.PENDING
         case "mapped" | "unknown" | "failed", _:
-            return RemoteAccess.UNAVAILABLE
+            return RemoteAccess.UNREACHABLE
     return None
 
 
