@@ -8,7 +8,7 @@ import random
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account import coordinator, push
+from custom_components.plex_account import push, server_coordinator
 from custom_components.plex_account.api import http
 from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
@@ -63,7 +63,7 @@ async def test_down_and_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server that goes down is off at once, and on with a new token soon after."""
-    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.1)
+    monkeypatch.setattr(server_coordinator, "DOWN_INTERVAL", 0.1)
     (before,) = attic.transient_tokens
     await attic.stop()
     attic.forget_tokens()
@@ -99,8 +99,8 @@ async def test_not_yet_ready(
     fault: Fault,
 ) -> None:
     """A server that answers before it gives tokens is asked again and again."""
-    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.1)
-    monkeypatch.setattr(coordinator, "MAX_DOWN_INTERVAL", 0.1)
+    monkeypatch.setattr(server_coordinator, "DOWN_INTERVAL", 0.1)
+    monkeypatch.setattr(server_coordinator, "MAX_DOWN_INTERVAL", 0.1)
     await attic.stop()
     attic.forget_tokens()
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
@@ -449,7 +449,7 @@ async def test_told_to_nobody(
     assert not attic.push.sockets
     await until(lambda: state_of(hass, REMOTE_ACCESS) == "unreachable")
     # As it is if that happens while the server starts.
-    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.1)
+    monkeypatch.setattr(server_coordinator, "DOWN_INTERVAL", 0.1)
     await attic.stop()
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
     attic.mapping = ("mapped", "")

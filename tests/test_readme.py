@@ -39,8 +39,10 @@ from custom_components.plex_account.const import (
 )
 from custom_components.plex_account.coordinator import (
     ACCOUNT_UPDATE_INTERVAL,
-    BETTER_CONNECTION_INTERVAL,
     PING_INTERVAL,
+)
+from custom_components.plex_account.server_coordinator import (
+    BETTER_CONNECTION_INTERVAL,
     SERVER_UPDATE_INTERVAL,
     TRANSIENT_TOKEN_RENEWAL_AGE,
 )

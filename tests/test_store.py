@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.plex_account import store
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
-from custom_components.plex_account.coordinator import Trouble
+from custom_components.plex_account.server_coordinator import Trouble
 from homeassistant.const import STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -257,7 +257,8 @@ async def test_busy_while_removed(
 ) -> None:
     """A look for a server that outlives the account does not bring its file back."""
     await setup_integration(hass, config_entry)
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    account = config_entry.runtime_data
+    server = account.servers[attic.machine_identifier]
     token = server.data.token
     plex.faults.add(Delay(0.3), path="/identity")
     looking = asyncio.create_task(server.async_replace_access(token, Trouble.LOST))
@@ -265,7 +266,7 @@ async def test_busy_while_removed(
     await hass.config_entries.async_remove(config_entry.entry_id)
     with pytest.raises(HomeAssistantError):
         await looking
-    server.account.store.async_set_https_worked("another", worked=True)
+    account.store.async_set_https_worked("another", worked=True)
     await asyncio.sleep(0.2)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert not await hass.async_add_executor_job(storage.exists)

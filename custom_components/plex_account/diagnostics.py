@@ -13,13 +13,10 @@ from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 
 from .api import PLEX_TV_URL, Connection, ProbeOutcome, Reply, Resource, tier
+from .base_coordinator import PlexCoordinator
 from .const import CONF_SERVER_URL, DOMAIN
-from .coordinator import (
-    PlexAccountCoordinator,
-    PlexConfigEntry,
-    PlexCoordinator,
-    PlexServerCoordinator,
-)
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry
+from .server_coordinator import PlexServerCoordinator
 
 
 async def async_get_config_entry_diagnostics(

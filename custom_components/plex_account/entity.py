@@ -9,7 +9,8 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry
+from .server_coordinator import PlexServerCoordinator
 
 
 @callback

@@ -20,6 +20,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
+from .access import async_stream, async_tell
 from .api import (
     Item,
     ItemType,
@@ -29,7 +30,7 @@ from .api import (
     read_stream,
 )
 from .const import DOMAIN, LOGGER
-from .coordinator import PlexServerCoordinator
+from .server_coordinator import PlexServerCoordinator
 
 MASTER_PLAYLIST: Final = "start.m3u8"
 PLAYLIST_SUFFIX: Final = ".m3u8"
@@ -198,7 +199,8 @@ class Transcode:
     async def _async_tell_stop(self) -> None:
         """Let the server end its work."""
         try:
-            await self.server.async_tell(
+            await async_tell(
+                self.server,
                 f"{self._path}/stop",
                 headers=self._identity,
                 params={"session": self._session},
@@ -213,8 +215,8 @@ class Transcode:
         self, method: str, path: str, params: Mapping[str, str] | None = None
     ) -> AbstractAsyncContextManager[ClientResponse]:
         """Ask the server as the player that this session is to it."""
-        return self.server.async_stream(
-            method, path, headers=self._identity, params=params
+        return async_stream(
+            self.server, method, path, headers=self._identity, params=params
         )
 
 

@@ -17,6 +17,7 @@ from homeassistant.components.http import KEY_HASS, HomeAssistantView
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 
+from .access import async_stream
 from .api import (
     PlexConnectionError,
     PlexError,
@@ -26,9 +27,10 @@ from .api import (
     picture_path,
 )
 from .const import DOMAIN, LOGGER
-from .coordinator import PlexConfigEntry, PlexServerCoordinator
+from .coordinator import PlexConfigEntry
 from .hls import MASTER_PLAYLIST, PLAYLIST_SUFFIX, async_get_transcode
 from .media import PHOTO_PATH, media_path, picture_params
+from .server_coordinator import PlexServerCoordinator
 
 # The part of a file that a player wants, and what it has already.
 ASKED_HEADERS: Final = (
@@ -100,8 +102,12 @@ class MediaView(HomeAssistantView):
         elif not part_path(path):
             raise web.HTTPNotFound
         with _playing(coordinator):
-            async with coordinator.async_stream(
-                request.method, path, headers=_asked(request), params=params
+            async with async_stream(
+                coordinator,
+                request.method,
+                path,
+                headers=_asked(request),
+                params=params,
             ) as answer:
                 return await _hand_over(request, answer)
 

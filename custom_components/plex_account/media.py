@@ -13,9 +13,10 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.hass_dict import HassKey
 
+from .access import async_ask_library
 from .api import Item, ItemType
 from .const import DOMAIN
-from .coordinator import PlexServerCoordinator
+from .server_coordinator import PlexServerCoordinator
 
 # How long a picture can be fetched at the least by whoever was given its path, and how
 # long the same path is given again, by which browsers know what they have already.
@@ -118,7 +119,7 @@ async def async_search(
     asked = [server for server in servers if server.data.reachable] or servers
     answers = await asyncio.gather(
         *(
-            server.async_ask_library(lambda library: library.search(query, limit))
+            async_ask_library(server, lambda library: library.search(query, limit))
             for server in asked
         ),
         return_exceptions=True,

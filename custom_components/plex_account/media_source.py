@@ -8,6 +8,7 @@ and `shelf/{name}`; what is longer than a page goes on at `.../from/{start}`.
 import asyncio
 from collections.abc import Awaitable, Generator, Sequence
 from contextlib import contextmanager
+from functools import partial
 import re
 from typing import Final, override
 
@@ -31,6 +32,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.translation import async_get_translations
 
+from .access import async_ask_library, async_stream
 from .api import (
     PAGE_SIZE,
     Item,
@@ -45,7 +47,7 @@ from .api import (
     read_stream,
 )
 from .const import DOMAIN
-from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .errors import server_error_translation, translation
 from .hls import async_open_transcode
 from .media import (
@@ -58,6 +60,7 @@ from .media import (
     server_identifier,
     subtitle,
 )
+from .server_coordinator import PlexServerCoordinator
 
 # Items for each kind that a search finds.
 SEARCH_LIMIT: Final = 20
@@ -201,8 +204,8 @@ class PlexMediaSource(MediaSource):
                 return None
             path, params = picture_params(found.thumb)
             try:
-                async with server.async_stream(
-                    "GET", path, headers={}, params=params
+                async with async_stream(
+                    server, "GET", path, headers={}, params=params
                 ) as answer:
                     if answer.content_type not in IMAGE_TYPES:
                         raise PlexResponseError("It is no picture")
@@ -248,8 +251,8 @@ class PlexMediaSource(MediaSource):
         match = _LIST.fullmatch(path)
         if server is None or match is None or match["kind"] != "item":
             raise _unknown(item.identifier)
-        found = await server.async_ask_library(
-            lambda library: library.get_item(match["key"])
+        found = await async_ask_library(
+            server, lambda library: library.get_item(match["key"])
         )
         if not server.is_followed:
             # The account was unloaded meanwhile.
@@ -280,7 +283,7 @@ class PlexMediaSource(MediaSource):
         self, server: PlexServerCoordinator
     ) -> BrowseMediaSource:
         """Return a server with its libraries, and the lists that it keeps."""
-        sections = await server.async_ask_library(PlexLibrary.get_sections)
+        sections = await async_ask_library(server, PlexLibrary.get_sections)
         base = server_identifier(server)
         shelves = [
             _folder(f"{base}/shelf/{name}", await self._async_title(name))
@@ -312,7 +315,7 @@ class PlexMediaSource(MediaSource):
         self, server: PlexServerCoordinator, path: str
     ) -> BrowseMediaSource:
         """Return a page of a list."""
-        ask = server.async_ask_library
+        ask = partial(async_ask_library, server)
         identifier = f"{server_identifier(server)}/{path}"
         if match := _SHELF.fullmatch(path):
             start = int(match["start"] or 0)
@@ -366,7 +369,7 @@ class PlexMediaSource(MediaSource):
         start: int,
     ) -> BrowseMediaSource:
         """Return a library: all of it, or with what its titles begin if it is long."""
-        ask = server.async_ask_library
+        ask = partial(async_ask_library, server)
         sections, characters = await ask(
             lambda library: _both(
                 library.get_sections(), library.get_first_characters(key)

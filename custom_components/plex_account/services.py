@@ -25,11 +25,13 @@ from homeassistant.helpers.service import (
 )
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
+from .access import async_ask_library, async_get_checked_access
 from .api import PlainHttp, PlexError, Reply, at_address
 from .const import DOMAIN, PLEX_TV
-from .coordinator import PlexAccountCoordinator, PlexConfigEntry, PlexServerCoordinator
+from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .errors import server_error_translation, translation
 from .media import async_picture, async_search, media_content_id, subtitle
+from .server_coordinator import PlexServerCoordinator
 from .sources import SERVER_SCHEME, SourceAnswer, async_look_up_source, parse_source
 
 SERVICE_GET_USER_DETAILS = "get_user_details"
@@ -241,7 +243,7 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
         access = await server.async_renew_token()
     else:
         try:
-            access = await server.async_get_checked_access()
+            access = await async_get_checked_access(server)
         except PlexError as err:
             raise HomeAssistantError(
                 **server_error_translation(err, server.data.resource.name)
@@ -337,7 +339,7 @@ async def _async_find_media(call: ServiceCall) -> ServiceResponse:
     else:
         only = server or _only_server(account)
         found = [
-            (only, await only.async_ask_library(lambda lib: lib.get_item(rating_key)))
+            (only, await async_ask_library(only, lambda lib: lib.get_item(rating_key)))
         ]
     return {
         "items": [

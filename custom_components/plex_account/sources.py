@@ -8,6 +8,7 @@ from typing import Final
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util.async_ import create_eager_task
 
+from .access import async_get_source_connection_information
 from .api import (
     PlainHttp,
     PlexError,
@@ -23,9 +24,10 @@ from .api import (
     usable_connections,
 )
 from .const import PLEX_TV
-from .coordinator import PlexAccountCoordinator, PlexServerCoordinator
+from .coordinator import PlexAccountCoordinator
 from .errors import server_error_translation, translation
 from .identity import identity_at_server
+from .server_coordinator import PlexServerCoordinator
 
 SERVER_SCHEME: Final = "server://"
 # Plex's grammar: a server, with or without a library of it, or a cloud provider.
@@ -151,8 +153,8 @@ async def _async_ask_server(
 ) -> SourceAnswer:
     """Ask one server."""
     try:
-        information = await server.async_get_source_connection_information(
-            source, refresh=refresh
+        information = await async_get_source_connection_information(
+            server, source, refresh=refresh
         )
     except PlexNotFoundError as err:
         raise ServiceValidationError(

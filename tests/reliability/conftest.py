@@ -9,7 +9,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.plex_account import coordinator
+from custom_components.plex_account import server_coordinator
 from homeassistant.core import HomeAssistant
 from tests.plex_emulator import (
     Account,
@@ -46,7 +46,7 @@ def call(hass: HomeAssistant, config_entry: MockConfigEntry) -> Call:
 @pytest.fixture(autouse=True)
 def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a server be looked for each time that somebody wants something of it."""
-    monkeypatch.setattr(coordinator, "KNOWN_DEAD_TIME", 0)
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 0)
 
 
 @pytest.hookimpl(wrapper=True)

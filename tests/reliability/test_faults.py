@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from custom_components.plex_account import coordinator, identity, pins
+from custom_components.plex_account import identity, pins, server_coordinator
 from custom_components.plex_account.api import connections, http
 
 from .cases import CASES, ELSEWHERE, Case
@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before another attempt, or another look at a link code."""
     monkeypatch.setattr(http, "BACKOFF", 0.001)
-    monkeypatch.setattr(coordinator, "ACCOUNT_COOLDOWN", 0.01)
+    monkeypatch.setattr(server_coordinator, "ACCOUNT_COOLDOWN", 0.01)
     monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(pins, "POLL_MAX_INTERVAL", 0.01)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account import coordinator
+from custom_components.plex_account import server_coordinator
 from homeassistant.const import (
     EVENT_STATE_CHANGED,
     STATE_OFF,
@@ -328,7 +328,7 @@ async def test_dead_server(
     plex_tv: Fault | None,
 ) -> None:
     """An action on a dead server fails within 6 s, and soon after that at once."""
-    monkeypatch.setattr(coordinator, "KNOWN_DEAD_TIME", 10)
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 10)
     await hass.async_block_till_done(wait_background_tasks=True)
     plex.faults.add(fault, host="Attic")
     if plex_tv:

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from custom_components.plex_account import coordinator, push
+from custom_components.plex_account import push, server_coordinator
 from custom_components.plex_account.api import connections, http
 from homeassistant import block_async_io
 from tests import until
@@ -41,7 +41,7 @@ async def test_restarts(
     world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """200 restarts leave neither tasks nor sockets, and two lines each at the most."""
-    monkeypatch.setattr(coordinator, "DOWN_INTERVAL", 0.01)
+    monkeypatch.setattr(server_coordinator, "DOWN_INTERVAL", 0.01)
     monkeypatch.setattr(push, "MIN_PAUSE", 0.01)
     caplog.set_level(logging.INFO, "custom_components.plex_account")
     await world.set_up()

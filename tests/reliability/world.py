@@ -15,8 +15,8 @@ from custom_components.plex_account.const import (
     CONF_SERVER_URL,
     DOMAIN,
 )
-from custom_components.plex_account.coordinator import (
-    PlexAccountCoordinator,
+from custom_components.plex_account.coordinator import PlexAccountCoordinator
+from custom_components.plex_account.server_coordinator import (
     PlexServerCoordinator,
     Trouble,
 )

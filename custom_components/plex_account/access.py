@@ -1,0 +1,144 @@
+"""Ask a server for something, wherever it can be reached now."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiohttp import ClientResponse
+
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.async_ import create_eager_task
+
+from .api import (
+    PlexAuthenticationError,
+    PlexConnectionError,
+    PlexError,
+    PlexLibrary,
+    PlexNotFoundError,
+    SourceConnectionInformation,
+)
+from .errors import server_error_translation, translation
+from .server_coordinator import PATIENCE, PlexServerCoordinator, ServerAccess, Trouble
+
+
+async def async_get_checked_access(server: PlexServerCoordinator) -> ServerAccess:
+    """Return access with a token that the server has just accepted.
+
+    Raises as async_get_access does, or the PlexError of the server's answer.
+    """
+
+    async def check(access: ServerAccess) -> ServerAccess:
+        await server.client(access).get_server()
+        return access
+
+    return await _async_with_access(server, check)
+
+
+async def async_get_source_connection_information(
+    server: PlexServerCoordinator, source: str, *, refresh: bool
+) -> SourceConnectionInformation:
+    """Ask the server for a source, a second time if we have to connect anew.
+
+    Raises as async_get_access does, or the PlexError of the server's answer.
+    """
+
+    async def ask(access: ServerAccess) -> SourceConnectionInformation:
+        return await server.client(access).get_source_connection_information(
+            source, refresh=refresh
+        )
+
+    return await _async_with_access(server, ask)
+
+
+async def async_ask_library[T](
+    server: PlexServerCoordinator, ask: Callable[[PlexLibrary], Coroutine[Any, Any, T]]
+) -> T:
+    """Ask the server for something of its library.
+
+    Raises a translated HomeAssistantError, whatever is the matter.
+    """
+    name = server.data.resource.name
+    try:
+        return await _async_with_access(
+            server, lambda access: ask(PlexLibrary(server.client(access)))
+        )
+    except PlexNotFoundError as err:
+        raise HomeAssistantError(**translation("media_not_found", name=name)) from err
+    except PlexError as err:
+        raise HomeAssistantError(**server_error_translation(err, name)) from err
+
+
+@asynccontextmanager
+async def async_stream(
+    server: PlexServerCoordinator,
+    method: str,
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    params: Mapping[str, str] | None = None,
+) -> AsyncGenerator[ClientResponse]:
+    """Give the answer for a file, a second time if we have to connect anew.
+
+    Raises as async_get_access does, or the PlexError of the server's answer.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def ask(access: ServerAccess) -> ClientResponse:
+            return await stack.enter_async_context(
+                server.client(access).stream(
+                    method, path, headers=headers, params=params
+                )
+            )
+
+        yield await _async_with_access(server, ask)
+
+
+async def async_tell(
+    server: PlexServerCoordinator,
+    path: str,
+    *,
+    headers: Mapping[str, str],
+    params: Mapping[str, str],
+) -> None:
+    """Tell the server something, if it is there: it is not looked for.
+
+    Raises the PlexError of the server's answer.
+    """
+    if access := server.last_access:
+        async with server.client(access).stream(
+            "GET", path, headers=headers, params=params
+        ):
+            pass
+
+
+async def _async_with_access[T](
+    server: PlexServerCoordinator, ask: Callable[[ServerAccess], Coroutine[Any, Any, T]]
+) -> T:
+    """Ask something of the server, and look for it while it does not answer."""
+    access = await server.async_get_access()
+    asked = create_eager_task(ask(access))
+    looked: asyncio.Task[ServerAccess] | None = None
+    try:
+        done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
+        if not done:
+            looked = create_eager_task(
+                server.async_replace_access(access.token, Trouble.SILENT)
+            )
+            await asyncio.wait({asked, looked}, return_when=asyncio.FIRST_COMPLETED)
+        if asked.done() or (
+            # It is there, but slow.
+            looked and (await looked).connection == access.connection
+        ):
+            return await asked
+        trouble = Trouble.LOST
+    except PlexAuthenticationError:
+        trouble = Trouble.REJECTED
+    except PlexConnectionError:
+        trouble = Trouble.LOST
+    finally:
+        for task in filter(None, (asked, looked)):
+            if not task.cancel() and not task.cancelled():
+                # Not to be missed by anybody once the server is given up.
+                task.exception()
+    return await ask(await server.async_replace_access(access.token, trouble))

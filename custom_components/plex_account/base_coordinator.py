@@ -1,0 +1,112 @@
+"""What the coordinators of accounts and of servers have in common.
+
+All that can be seen of an account or a server is in the `data` of its coordinator,
+which tells its listeners when that changes. What else a coordinator has is machinery.
+"""
+
+from abc import abstractmethod
+import asyncio
+from datetime import datetime, timedelta
+import random
+from typing import override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
+
+from .const import CONF_CLIENT_IDENTIFIER, DOMAIN, LOGGER
+from .devices import async_get_device
+from .errors import translation
+from .identity import client_identity
+
+# Seconds that Plex may keep polls away at the most.
+MAX_POLL_PAUSE: float = 3600
+
+
+class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
+    """What the coordinators of accounts and of servers have in common."""
+
+    config_entry: ConfigEntry
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        name: str,
+        identifier: str,
+        update_interval: timedelta | None,
+    ) -> None:
+        """Initialize the coordinator; `identifier` is that of the device."""
+        super().__init__(
+            hass,
+            LOGGER,
+            config_entry=entry,
+            name=name,
+            # Where many homes start at the same time they shall not go on in step.
+            update_interval=update_interval and update_interval * random.random(),
+            always_update=False,
+        )
+        self._interval = update_interval
+        self.session = async_get_clientsession(hass)
+        self.identity = client_identity(hass, entry.data[CONF_CLIENT_IDENTIFIER])
+        self.device_identifier = (DOMAIN, identifier)
+        self.refreshed_at: datetime | None = None
+        self._refresh: asyncio.Task[None] | None = None
+
+    @property
+    def device(self) -> dr.DeviceEntry | None:
+        """Return the device of the account or the server, None until it is made."""
+        return async_get_device(self.hass, self.config_entry, self.device_identifier[1])
+
+    @override
+    async def _async_update_data(self) -> DataT:
+        """Ask Plex, and turn what nobody expected into an error that is told once."""
+        if self._listeners:
+            self.update_interval = self._interval
+        try:
+            return await self._async_ask()
+        except UpdateFailed, ConfigEntryAuthFailed:
+            raise
+        except Exception as err:
+            raise UpdateFailed(
+                **translation(
+                    "unexpected_error", name=self.name, error=type(err).__name__
+                )
+            ) from err
+
+    @abstractmethod
+    async def _async_ask(self) -> DataT:
+        """Return what Plex tells, or raise UpdateFailed or ConfigEntryAuthFailed."""
+
+    @callback
+    @override
+    def _async_refresh_finished(self) -> None:
+        """Remember when Plex was last heard of."""
+        if self.last_update_success:
+            self.refreshed_at = dt_util.utcnow()
+
+    async def async_refresh_together(self) -> None:
+        """Refresh once for all who wait for it."""
+        if self._refresh is None or self._refresh.done():
+            # Home Assistant's start does not wait for it.
+            self._refresh = self.hass.async_create_background_task(
+                self.async_refresh(), f"{self.name} refresh"
+            )
+        # Who gives up must not take the others' refresh along.
+        await asyncio.shield(self._refresh)
+
+    async def async_refresh_or_raise(self) -> None:
+        """Refresh for an action; raise a translated HomeAssistantError if it fails."""
+        await self.async_refresh_together()
+        if not self.last_update_success:
+            cause = self.last_exception
+            assert isinstance(cause, HomeAssistantError)
+            raise HomeAssistantError(
+                translation_domain=cause.translation_domain,
+                translation_key=cause.translation_key,
+                translation_placeholders=cause.translation_placeholders,
+            ) from cause

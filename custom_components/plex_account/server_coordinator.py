@@ -1,0 +1,573 @@
+"""Keep a working connection to a server, and a transient token that it accepts."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum, auto
+import random
+from typing import Any, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.debounce import Debouncer
+from homeassistant.helpers.update_coordinator import UpdateFailed
+from homeassistant.util import dt as dt_util
+
+from .api import (
+    Connection,
+    PlexAuthenticationError,
+    PlexConnectionError,
+    PlexError,
+    PlexServerClient,
+    PlexServerError,
+    PlexTimeoutError,
+    PushEvent,
+    Resource,
+    TransientToken,
+    is_encrypted,
+)
+from .base_coordinator import MAX_POLL_PAUSE, PlexCoordinator
+from .connection import PlexServerData, ServerConnector
+from .const import LOGGER, PLEX_TV
+from .devices import async_update_server_device
+from .errors import server_error_translation, translation
+from .issues import async_delete_issues, async_update_issues
+from .push import PushListener
+from .store import PlexStore
+
+SERVER_UPDATE_INTERVAL = timedelta(minutes=5)
+# Seconds between two looks for a better kind of connection, and between two questions
+# for the server's account: by the clock and if the server asks for it.
+BETTER_CONNECTION_INTERVAL: float = 1800
+ACCOUNT_INTERVAL: float = 1800
+ACCOUNT_COOLDOWN: float = 1
+# A transient token dies after 48 hours; whoever gets one shall have some of them.
+TRANSIENT_TOKEN_RENEWAL_AGE = timedelta(hours=44)
+# Attempts beyond the first to get a token where a server has just answered, and the
+# seconds for all of them.
+MAX_RETRIES = 2
+TOKEN_TIMEOUT: float = 4
+# Seconds that a server is given: to say that it is there, to answer somebody before it
+# is looked for, and after its failure, in which nobody looks for it again.
+CHECK_TIMEOUT: float = 3
+PATIENCE: float = 1.25
+KNOWN_DEAD_TIME: float = 10
+# Seconds between two looks for a server that is down: at first and at the most; and how
+# long such looks go on before the usual interval holds again.
+DOWN_INTERVAL: float = 5
+MAX_DOWN_INTERVAL: float = 60
+DOWN_TIME: float = 300
+# Seconds that plex.tv is given to know another address of a server.
+PLEX_TV_PATIENCE: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerAccess:
+    """Where a server is reached, and the token that it accepts there."""
+
+    connection: Connection
+    token: TransientToken
+
+
+class Trouble(Enum):
+    """What somebody has noticed about the access to a server."""
+
+    LOST = auto()
+    SILENT = auto()
+    REJECTED = auto()
+    RENEWAL_WANTED = auto()
+
+
+class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
+    """Keep a working connection to a server, and a transient token that it accepts."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        resource: Resource,
+        *,
+        store: PlexStore,
+        push_slots: asyncio.Semaphore,
+        ask_plex_tv: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Initialize the coordinator; the last asks plex.tv about its servers."""
+        identifier = resource.client_identifier
+        super().__init__(
+            hass,
+            entry,
+            f"Plex server {resource.name}",
+            identifier,
+            SERVER_UPDATE_INTERVAL if resource.presence else None,
+        )
+        self._store = store
+        self._ask_plex_tv = ask_plex_tv
+        # What plex.tv has made of the last request of the account.
+        self._plex_tv_answers = self._is_signed_out = False
+        self.data = PlexServerData(
+            resource=resource,
+            https_worked=store.https_worked(identifier),
+            connection=store.connection(identifier),
+        )
+        # That a server does not answer which plex.tv lists as offline is no news.
+        self.last_update_success = resource.presence
+        self._connector = ServerConnector(self.session, self.identity, identifier)
+        self._push = PushListener(
+            self.name,
+            push_slots,
+            self._connector.client,
+            self._async_handle_push,
+        )
+        # Of its account it may tell more often than anybody wants to know.
+        self._account_debouncer = Debouncer(
+            self.hass,
+            LOGGER,
+            cooldown=ACCOUNT_COOLDOWN,
+            immediate=True,
+            function=self._async_fetch_account,
+            background=True,
+        )
+        self._looked_at: float = -BETTER_CONNECTION_INTERVAL
+        self._account_asked_at: float = -ACCOUNT_INTERVAL
+        # Whether it is looked for by its name as there was no internet before.
+        self._is_looked_again = False
+        # Whether its socket was closed since it was last heard of.
+        self._in_doubt = False
+        self._down_since: float | None = None
+        self._down_interval = DOWN_INTERVAL
+        # What somebody has noticed about a token, which is over with the next one.
+        self._trouble: tuple[TransientToken, Trouble] | None = None
+        self._tried_at: float = -KNOWN_DEAD_TIME
+        self._told = self.data
+        # Those who fetch files from it, and are not to outlive it.
+        self.players: set[asyncio.Task[Any]] = set()
+
+    @property
+    def is_followed(self) -> bool:
+        """Return if the server is one of an account that is loaded."""
+        return not self._shutdown_requested
+
+    @callback
+    def async_update_device(self) -> None:
+        """Make the device that of the server as we know it."""
+        async_update_server_device(self.hass, self.config_entry, self.data)
+
+    @callback
+    @override
+    def _async_refresh_finished(self) -> None:
+        """Let the device and the issues be as the data is now."""
+        super()._async_refresh_finished()
+        if not self.last_update_success:
+            self._tried_at = self.hass.loop.time()
+            # Once it is back, much may be different.
+            self._forget_when_account_was_asked()
+        # The server may have been forgotten while it was asked.
+        if not self._shutdown_requested:
+            self._async_listen()
+            self._async_ask_account()
+            self.async_update_device()
+            async_update_issues(self.hass, self.config_entry, self.data)
+            if not self.last_update_success and self.data != self._told:
+                # Home Assistant does so for the first failure only.
+                self.async_update_listeners()
+        self._told = self.data
+
+    @override
+    async def async_shutdown(self) -> None:
+        """Stop to follow the server, and to complain about it."""
+        await super().async_shutdown()
+        self._account_debouncer.async_shutdown()
+        async_delete_issues(self.hass, self.config_entry, self.data)
+        await self.async_hang_up()
+
+    async def async_hang_up(self) -> None:
+        """Close what is open for long, for good or because Home Assistant stops."""
+        for player in self.players:
+            player.cancel()
+        await self._push.async_stop()
+
+    @callback
+    def _async_listen(self) -> None:
+        """Let the server tell what happens to it as long as it can be reached."""
+        data = self.data
+        token = data.resource.access_token
+        if data.connection and not is_encrypted(data.connection):
+            # That one is not for all to read, so a new one is needed now and then.
+            token = data.token.token if data.token else None
+        is_good = self.last_update_success and not self.hass.is_stopping
+        self._push.async_follow(data.connection if is_good else None, token)
+
+    @callback
+    def _async_handle_push(self, event: PushEvent | None) -> None:
+        """Look at the server, of which we have heard or hear no more."""
+        self._forget_when_account_was_asked()
+        if event is None:
+            self._in_doubt = True
+            self.config_entry.async_create_background_task(
+                self.hass, self.async_refresh_together(), f"{self.name} push"
+            )
+        else:
+            self._async_ask_account()
+
+    @callback
+    def _forget_when_account_was_asked(self) -> None:
+        """Let the server be asked for its account at the next occasion."""
+        self._account_asked_at = -ACCOUNT_INTERVAL
+
+    @callback
+    def _async_ask_account(self) -> None:
+        """Ask an own server for its account and remote access now and then."""
+        asked = self.hass.loop.time() - self._account_asked_at
+        if (
+            self.data.resource.owned
+            and self.last_update_success
+            and asked >= ACCOUNT_INTERVAL
+        ):
+            self._account_asked_at = self.hass.loop.time()
+            self._account_debouncer.async_schedule_call()
+
+    async def _async_fetch_account(self) -> None:
+        """Take over what the server tells of its account; keep it if it does not."""
+        data = self.data
+        # Nobody comes here for a server that has not been reached.
+        assert data.connection
+        assert data.token
+        client = self._connector.client(data.connection, data.token.token)
+        try:
+            account = await client.get_account()
+        except PlexError as err:
+            LOGGER.debug("%s does not tell of its account: %s", self.name, err)
+            if isinstance(err, (PlexConnectionError, PlexServerError)):
+                self._forget_when_account_was_asked()
+            return
+        if account != self.data.account and not self._shutdown_requested:
+            self.data = replace(self.data, account=account)
+            async_update_issues(self.hass, self.config_entry, self.data)
+            self.async_update_listeners()
+
+    @callback
+    def async_set_resource(self, resource: Resource) -> bool:
+        """Take over what plex.tv tells, return if the server should be asked now."""
+        before = self.data.resource
+        if resource.connections != before.connections:
+            # Somebody has changed the network, so there may be a better way.
+            self._looked_at = -BETTER_CONNECTION_INTERVAL
+        if resource != before:
+            self.data = replace(self.data, resource=resource)
+            self._choose_interval()
+            self._async_listen()
+            self.async_update_listeners()
+        return not (
+            before.presence
+            and resource.presence
+            and self.last_update_success
+            and self._connector.may_be_used(self.data)
+        )
+
+    @callback
+    def _choose_interval(self) -> None:
+        """Ask now and then, unless plex.tv lists the server as offline.
+
+        That can be wrong, but mostly is not, so it is only tried with the account's
+        refresh. One that has only just gone is looked for all the same.
+        """
+        is_awaited = self._down_since is not None and (
+            self.hass.loop.time() - self._down_since < DOWN_TIME
+        )
+        self.update_interval = self._interval = (
+            SERVER_UPDATE_INTERVAL
+            if self.data.resource.presence or is_awaited
+            else None
+        )
+
+    @callback
+    def async_set_plex_tv(self, *, answers: bool, signed_out: bool) -> None:
+        """Take over whether a name that does not resolve says something, or a 401."""
+        self._plex_tv_answers, self._is_signed_out = answers, signed_out
+        if self.data.plex_tv_answers == answers or self._is_looked_again:
+            return
+        if answers and self.data.name_blocked:
+            # While there was no internet no name resolved, so look again before.
+            self._is_looked_again = True
+            self._looked_at = -BETTER_CONNECTION_INTERVAL
+            self.config_entry.async_create_background_task(
+                self.hass, self._async_look_again(), f"{self.name} refresh"
+            )
+            return
+        self._async_believe_plex_tv()
+
+    async def _async_look_again(self) -> None:
+        """Look for the server by its name, now that names resolve."""
+        await self.async_refresh_together()
+        self._is_looked_again = False
+        self._async_believe_plex_tv()
+
+    @callback
+    def _async_believe_plex_tv(self) -> None:
+        """Let it count that plex.tv answers, or not."""
+        self.data = replace(self.data, plex_tv_answers=self._plex_tv_answers)
+        if not self._shutdown_requested:
+            async_update_issues(self.hass, self.config_entry, self.data)
+
+    async def async_allow_plain_http(self) -> None:
+        """Forget that HTTPS has worked, so that plain HTTP may be used again."""
+        self.data = replace(self.data, https_worked=False)
+        self._store.async_set_https_worked(
+            self.data.resource.client_identifier, worked=False
+        )
+        await self.async_refresh_together()
+
+    async def async_get_access(self) -> ServerAccess:
+        """Return how to reach the server, after another try if we could not.
+
+        Raises a translated HomeAssistantError if it still can't be reached, at once if
+        that was only just tried.
+        """
+        while not self._shutdown_requested:
+            data = self.data
+            tried = self.hass.loop.time() - self._tried_at
+            if data.outcome and not data.reachable and tried < KNOWN_DEAD_TIME:
+                raise HomeAssistantError(
+                    **translation(
+                        "server_just_tried",
+                        name=data.resource.name,
+                        seconds=str(round(tried)),
+                    )
+                )
+            if (
+                self.last_update_success
+                and data.connection
+                and data.token
+                and _is_young(data.token)
+                and self._known_trouble is None
+            ):
+                return ServerAccess(connection=data.connection, token=data.token)
+            await self.async_refresh_or_raise()
+        raise HomeAssistantError(
+            **translation("server_unreachable", name=self.data.resource.name)
+        )
+
+    def client(self, access: ServerAccess) -> PlexServerClient:
+        """Return a client of the server."""
+        return self._connector.client(access.connection, access.token.token)
+
+    @property
+    def last_access(self) -> ServerAccess | None:
+        """Return how the server was last reached, if that was not in vain."""
+        data = self.data
+        if data.reachable and data.connection and data.token:
+            return ServerAccess(connection=data.connection, token=data.token)
+        return None
+
+    async def async_replace_access(
+        self, token: TransientToken, trouble: Trouble
+    ) -> ServerAccess:
+        """Return access with another token than one with which there is trouble.
+
+        All who ask for it share it. Raises as async_get_access does.
+        """
+        self._trouble = token, trouble
+        return await self.async_get_access()
+
+    async def async_renew_token(self) -> ServerAccess:
+        """Return access with a new token, though there may be nothing wrong.
+
+        Raises as async_get_access does.
+        """
+        if self.data.token is None:
+            return await self.async_get_access()
+        return await self.async_replace_access(self.data.token, Trouble.RENEWAL_WANTED)
+
+    @property
+    def _known_trouble(self) -> Trouble | None:
+        """Return what somebody has noticed about the present token."""
+        if self._trouble and self._trouble[0] == self.data.token:
+            return self._trouble[1]
+        return None
+
+    @override
+    async def _async_ask(self) -> PlexServerData:
+        """Check the connection and the token, and replace what no longer works."""
+        trouble = self._known_trouble
+        was_good = self.last_update_success
+        patience = PATIENCE if self._in_doubt else CHECK_TIMEOUT
+        self._in_doubt = False
+        try:
+            if trouble is None and was_good and self.data.token:
+                trouble = await self._async_check(self.data.token, patience)
+                if trouble is None:
+                    return self.data
+            await self._async_connect(trouble)
+        except PlexError as err:
+            pause = min(err.retry_after or 0, MAX_POLL_PAUSE) or None
+            if isinstance(
+                err, (PlexAuthenticationError, PlexConnectionError, PlexServerError)
+            ):
+                # It may have only just started, and know nobody yet.
+                pause = pause or self._pause_while_down()
+            if isinstance(err, PlexAuthenticationError):
+                self._store.async_drop_token(self.data.resource)
+                if was_good:
+                    # The token that plex.tv gave for this server may have changed.
+                    await self._async_wait_for_plex_tv()
+                if self._is_signed_out:
+                    signed_out = translation("auth_failed", name=PLEX_TV)
+                    raise UpdateFailed(**signed_out) from err
+            raise UpdateFailed(
+                **server_error_translation(err, self.data.resource.name),
+                retry_after=pause,
+            ) from err
+        self._down_since = None
+        self._choose_interval()
+        return self.data
+
+    async def _async_wait_for_plex_tv(self) -> None:
+        """Ask plex.tv about the server, and wait for it a little."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PLEX_TV_PATIENCE):
+                await self._ask_plex_tv()
+
+    async def _async_check(
+        self, token: TransientToken, patience: float
+    ) -> Trouble | None:
+        """Return what is wrong with the access that we have."""
+        if not self._connector.may_be_used(self.data):
+            return Trouble.LOST
+        if not _is_young(token):
+            return Trouble.RENEWAL_WANTED
+        try:
+            async with asyncio.timeout(patience):
+                checked = await self._connector.check(self.data)
+        except PlexAuthenticationError:
+            # As after a restart.
+            return Trouble.REJECTED
+        except PlexTimeoutError, TimeoutError:
+            return Trouble.SILENT
+        except PlexError:
+            return Trouble.LOST
+        self._async_learn(checked)
+        now = self.hass.loop.time()
+        if now - self._looked_at >= BETTER_CONNECTION_INTERVAL and (
+            self._connector.has_better(self.data)
+        ):
+            self._looked_at = now
+            self._async_learn(await self._connector.improve(self.data))
+        return None
+
+    async def _async_connect(self, trouble: Trouble | None) -> None:
+        """Get a new token, at a new connection unless the present one will do."""
+        connection = self.data.connection
+        if (
+            trouble in {Trouble.REJECTED, Trouble.RENEWAL_WANTED}
+            and self.data.reachable
+            and connection
+            # The token that plex.tv lists only goes unencrypted if there is no other
+            # way, which has to be looked for.
+            and is_encrypted(connection)
+        ):
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    renewed = await self._connector.renew_token(self.data)
+            except (PlexConnectionError, PlexServerError, TimeoutError) as err:
+                LOGGER.debug("%s has to be looked for: %r", self.name, err)
+            else:
+                self._async_learn(renewed)
+                return
+        # Whoever waits to know shall not wait for addresses that are silent; but where
+        # the server was last it may only be slow.
+        await self._async_find(CHECK_TIMEOUT if trouble is Trouble.SILENT else PATIENCE)
+        try:
+            async with asyncio.timeout(TOKEN_TIMEOUT):
+                self._async_learn(
+                    await self._connector.renew_token(self.data, retries=MAX_RETRIES)
+                )
+        except TimeoutError as err:
+            raise PlexTimeoutError(f"No token in {TOKEN_TIMEOUT} s") from err
+
+    async def _async_find(self, patience: float) -> None:
+        """Find a connection that works, with plex.tv's help if there is none.
+
+        After some seconds of patience it is told that there is none at the moment.
+        """
+        self._looked_at = self.hass.loop.time()
+        asked = self.data
+        told = self.hass.loop.call_later(patience, self._async_tell_lost)
+        try:
+            found = await self._connector.find(asked)
+        finally:
+            told.cancel()
+        if asked.reachable and not (found.reachable and found.certificate_is_good):
+            # The server may have another address, or its certificate another name. What
+            # plex.tv tells later leads to a refresh of its own.
+            await self._async_wait_for_plex_tv()
+            if self.data.resource.connections != asked.resource.connections:
+                found = await self._connector.find(self.data)
+        self._async_learn(found)
+        if found.name_blocked and not asked.name_blocked:
+            # If not even plex.tv answers, the name is not hidden for its address.
+            self.data = replace(self.data, plex_tv_answers=False)
+            self.config_entry.async_create_background_task(
+                self.hass, self._async_wait_for_plex_tv(), f"{self.name} plex.tv"
+            )
+        if not self.data.reachable:
+            raise UpdateFailed(
+                **translation("server_unreachable", name=self.data.resource.name),
+                retry_after=self._pause_while_down(),
+            )
+
+    @callback
+    def _async_tell_lost(self) -> None:
+        """Say that the server can't be reached, though it is still looked for."""
+        self.data = replace(self.data, reachable=False)
+        self.async_update_listeners()
+
+    @callback
+    def _pause_while_down(self) -> float | None:
+        """Return when to look again, None once the usual interval is enough."""
+        now = self.hass.loop.time()
+        if self._down_since is None and (
+            # One that was never there is not missed.
+            self.data.resource.presence or self.refreshed_at
+        ):
+            self._down_since, self._down_interval = now, DOWN_INTERVAL
+        self._choose_interval()
+        if self._down_since is None or now - self._down_since >= DOWN_TIME:
+            return None
+        pause = self._down_interval
+        self._down_interval = min(2 * pause, MAX_DOWN_INTERVAL)
+        return pause * random.uniform(0.75, 1.25)
+
+    @callback
+    def _async_learn(self, data: PlexServerData) -> None:
+        """Take over what was found out, beside what plex.tv has told meanwhile."""
+        secured = data.https_worked and not self.data.https_worked
+        if (
+            data.server
+            and self.data.server
+            and (data.server.claimed != self.data.server.claimed)
+        ):
+            self._forget_when_account_was_asked()
+        self.data = replace(
+            data,
+            resource=self.data.resource,
+            plex_tv_answers=self.data.plex_tv_answers,
+            account=self.data.account,
+        )
+        identifier = self.data.resource.client_identifier
+        if secured:
+            self._store.async_set_https_worked(identifier, worked=True)
+        if data.reachable and data.connection:
+            self._store.async_set_connection(identifier, data.connection)
+
+
+def _is_young(token: TransientToken) -> bool:
+    """Return if a token has some of its hours left."""
+    # A negative age is that of a token from before the clock was set back.
+    return (
+        timedelta()
+        <= dt_util.utcnow() - token.issued_at
+        < (TRANSIENT_TOKEN_RENEWAL_AGE)
+    )
