@@ -18,6 +18,7 @@ import pytest
 
 from tests import until
 from tests.plex_emulator import DemoWorld, PlexEmulator, build_demo_world
+from tests.plex_emulator.demo_library import FILMS, stock
 from tests.plex_emulator.emulator import LOOPBACK
 
 ADA = {"login": "ada", "password": "password-ada-countess"}
@@ -180,6 +181,36 @@ async def test_plexapi_server(world: DemoWorld, owner_token: str) -> None:
     identity = await asyncio.to_thread(server.identity)
     assert identity.machineIdentifier == world.attic.machine_identifier
     assert identity.claimed is True
+
+
+async def test_plexapi_library(world: DemoWorld, owner_token: str) -> None:
+    """Libraries, shelves and playlists are browsed and searched as the real ones."""
+    stock(world.attic)
+
+    def browse(server: Any) -> None:
+        sections = {each.title: each for each in server.library.sections()}
+        assert [*sections] == ["Films", "Series", "Music", "Photos"]
+        films = sections["Films"].all()
+        assert [(film.title, film.year) for film in films] == list(FILMS.items())
+        (part,) = films[0].media[0].parts
+        assert part.container == "mp4"
+        content = world.attic.library.find_file(part.key)
+        assert content
+        assert part.size == len(content)
+        (show,) = sections["Series"].all()
+        assert [each.title for each in show.seasons()] == ["Season 1", "Season 2"]
+        (artist,) = sections["Music"].all()
+        (album,) = server.fetchItems(f"/library/metadata/{artist.ratingKey}/children")
+        tracks = [track.title for track in album.tracks()]
+        assert tracks == ["Undertow", "Salt", "Homeward"]
+        (playlist,) = server.playlists()
+        assert len(playlist.items()) == 3
+        found = [film.title for film in server.search("harbour")]
+        assert found == ["Beyond the harbour"]
+        assert server.fetchItem(films[1].ratingKey) == films[1]
+
+    server = await asyncio.to_thread(PlexServer, world.attic.url, owner_token)
+    await asyncio.to_thread(browse, server)
 
 
 async def test_plexapi_server_refuses(world: DemoWorld) -> None:

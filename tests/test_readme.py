@@ -712,9 +712,9 @@ async def test_unreachable_blueprint(
     since = dt_util.now().strftime("%H:%M")
     assert await warning_after_ten_minutes(tick, warnings) == {
         "title": "Keller is unreachable",
+        # In which there is no name, as it is Markdown.
         "message": (
-            "Home Assistant has not reached the Plex Media Server Keller since "
-            f"{since}."
+            f"Home Assistant has not reached this Plex Media Server since {since}."
         ),
         "notification_id": "plex_account_keller",
     }

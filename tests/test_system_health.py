@@ -13,12 +13,12 @@ from custom_components.plex_account.const import (
     TROUBLESHOOTING_URL,
 )
 from homeassistant.core import HomeAssistant
+from homeassistant.loader import async_get_integration
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 
 from . import setup_integration
 from .plex_emulator import Account, MediaServer, PlexEmulator
-from .test_repository import MANIFEST
 
 
 async def test_system_health(
@@ -35,10 +35,11 @@ async def test_system_health(
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()
 
+    integration = await async_get_integration(hass, DOMAIN)
     info = await get_system_health_info(hass, DOMAIN)
     # Asked where the account is.
     assert await info.pop("can_reach_plex") == "ok"
-    assert info.pop("version") == MANIFEST["version"]
+    assert info.pop("version") == str(integration.version)
     assert dt_util.utcnow() - info.pop("last_refresh") < timedelta(minutes=1)
     assert info == {"servers": 2, "reachable_servers": 1}
 
@@ -57,5 +58,5 @@ async def test_system_health(
         "error": "unreachable",
         "more_info": TROUBLESHOOTING_URL,
     }
-    assert info.pop("version") == MANIFEST["version"]
+    assert info.pop("version") == str(integration.version)
     assert info == {"servers": 0, "reachable_servers": 0, "last_refresh": None}

@@ -117,7 +117,7 @@ class HassProcess(Child):
 
     @override
     def _prepare(self) -> Sequence[str | Path]:
-        self._port = self._port or _free_port()
+        self._port = self._port or free_port()
         CertificateAuthority.load(self.authority)
         self.storage.mkdir(parents=True)
         _store(self.storage, "http", 3, _http(self._port))
@@ -179,7 +179,7 @@ def _store(folder: Path, key: str, version: int, data: object) -> None:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that nobody uses now."""
     with socket.socket() as candidate:
         candidate.bind((HOST, 0))

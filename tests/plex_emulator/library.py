@@ -49,9 +49,12 @@ class Entry:
     def data(self) -> Data:
         """Return what a list tells."""
         path = f"/library/metadata/{self.key}"
+        below = f"{path}/children"
+        if self.type == "playlist":
+            below = f"/playlists/{self.key}/items"
         data: Data = {
             "ratingKey": str(self.key),
-            "key": f"{path}/children" if self.children else path,
+            "key": below if self.children else path,
             "guid": f"plex://{self.type}/{self.key:024x}",
             "type": self.type,
             "title": self.title,

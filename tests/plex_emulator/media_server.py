@@ -340,6 +340,11 @@ class MediaServer(Host):
         """Answer what is about the libraries, all that is left."""
         library, parts = self.library, received.path.strip("/").split("/")
         match parts:
+            case ["library"]:
+                directory = [{"key": "sections", "title": "Library Sections"}]
+                return self._reply(
+                    received, {"title1": "Plex Library", "Directory": directory}
+                )
             case ["library", "sections"]:
                 sections = [section.data() for section in library.sections]
                 return self._reply(

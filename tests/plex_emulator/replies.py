@@ -21,6 +21,13 @@ XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 # Bytes that are sent in one go.
 PIECE_SIZE = 256 * 1024
 
+XML_TAGS = {
+    **dict.fromkeys(("movie", "episode", "clip"), "Video"),
+    "track": "Track",
+    "photo": "Photo",
+    "playlist": "Playlist",
+}
+
 type Data = dict[str, Any]
 
 
@@ -158,13 +165,20 @@ def _wrapped(tag: str, items: list[Data] | list[str]) -> str:
     return _element(tag, [], children)
 
 
+def _tag(name: str, item: Data) -> str:
+    """Return how XML calls an item of a list: of a library by what it is."""
+    return (
+        XML_TAGS.get(item.get("type", ""), "Directory") if name == "Metadata" else name
+    )
+
+
 def _pms_element(tag: str, data: Data) -> str:
     attributes, children = [], []
     for name, value in data.items():
         if isinstance(value, dict):
             children.append(_pms_element(name, value))
         elif isinstance(value, list):
-            children.extend(_pms_element(name, item) for item in value)
+            children.extend(_pms_element(_tag(name, item), item) for item in value)
         else:
             attributes.append(_attribute(name, value))
     return _element(tag, attributes, children)

@@ -328,6 +328,10 @@ HOSTILE: dict[str, tuple[bytes, bool]] = {
         answered(b"<a %b/>" % b" ".join(b'a%d=""' % i for i in range(240_000))),
         False,
     ),
+    "tags": (
+        answered(b"<a>%b</a>" % b"".join(b"<t%d/>" % i for i in range(240_000))),
+        False,
+    ),
     "JSON": (answered(b"[" + b"{}," * (MANY // 3 - 2) + b"{}]"), False),
     "objects": (answered(b"[" + b"{}," * 240_000 + b"{}]"), False),
     "fields": (
