@@ -38,6 +38,11 @@ class HassClient:
         ) as response:
             return await _read(response)
 
+    async def fetch(self, address: str) -> int:
+        """Fetch what is at a signed address, as a player does; return its size."""
+        async with self._session.get(f"{self.url}{address}") as response:
+            return len(await response.read()) if response.ok else 0
+
     async def command(self, kind: str, **fields: object) -> Any:
         """Send one command over a WebSocket connection of its own."""
         async with self._websocket() as socket:

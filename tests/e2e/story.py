@@ -14,6 +14,7 @@ from .waiting import eventually
 USERNAME = "ada"
 SERVER = "Attic"
 NEW_SERVER = "Garage"
+FILM = "A train to nowhere"
 PROVIDER = "provider://tv.plex.provider.podcasts"
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
@@ -40,6 +41,7 @@ class Story:
     async def tell(self) -> None:
         """Go from the first step to the last, checking each."""
         await self._add_account()
+        await self._play()
         await self._get_user_details()
         await self._get_sources()
         await self._get_transient_token()
@@ -47,6 +49,7 @@ class Story:
         await self._run_automation()
         await self._show_entities()
         await self._restart_server()
+        await self._lose_server()
         await self._add_server()
         await self._restart_without_plex_tv()
         await self._revoke()
@@ -91,6 +94,25 @@ class Story:
             f"{what} is refused with {flow.error}",
             is_so=(flow.shows, flow.error) == (step, error),
         )
+
+    async def _play(self) -> None:
+        """Let a player fetch a film of which it knows the title only."""
+        tell = self._tell
+        tell.step("Play a film through Home Assistant, without any token")
+        found = await self._action("find_media", query=FILM)
+        (item,) = found["items"]
+        tell.show({key: item[key] for key in ("title", "year", "server")})
+        media = await self._home.command(
+            "media_source/resolve_media", media_content_id=item["media_content_id"]
+        )
+        address = str(media["url"])
+        tell.say(f"the player gets {address.partition('?')[0]}")
+        tell.expect(
+            "no token and no address of Plex is in it",
+            is_so="oken" not in address and "://" not in address,
+        )
+        size = await self._home.fetch(address)
+        tell.expect(f"it fetches all of {size:,} bytes", is_so=size > 100_000)
 
     async def _get_user_details(self) -> None:
         """Show who the account belongs to."""
@@ -231,6 +253,28 @@ class Story:
             f"is at {answer['preferred_uri']}",
             is_so=answer["preferred_uri"],
         )
+
+    async def _lose_server(self) -> None:
+        """Let a server be gone for a while, and come back without its tokens."""
+        tell = self._tell
+        tell.step(f"{SERVER} is gone for a while")
+
+        async def wait_for(state: str) -> str:
+            async def reached() -> bool:
+                return await self._home.state(CONNECTIVITY) == state
+
+            started = time.monotonic()
+            await eventually(reached, f"{SERVER} is {state}")
+            return f"within {time.monotonic() - started + 0.1:.1f} seconds"
+
+        stopping = asyncio.create_task(self._plex("stop_server", server=SERVER))
+        tell.say(f"Home Assistant says that it is off {await wait_for('off')}")
+        await stopping
+        await self._plex("clear_requests")
+        await self._plex.restart_server(SERVER)
+        tell.say(f"and that it is back {await wait_for('on')}")
+        renewed = await self._plex("requests", host=SERVER, path="/security/token")
+        tell.expect("its token is a new one, which nobody has asked for", is_so=renewed)
 
     async def _add_server(self) -> None:
         """Let an account have one more server."""
