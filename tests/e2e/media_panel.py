@@ -5,6 +5,11 @@ from playwright.async_api import Locator, expect
 from .browser import Frontend
 
 PANEL = "/media-browser/browser"
+PAUSE = """(video, second) => new Promise(resolve => {
+  video.onseeked = resolve;
+  video.pause();
+  video.currentTime = second;
+})"""
 PLAYS = "([video, second]) => video.currentTime > second && video.readyState > 2"
 
 
@@ -43,6 +48,10 @@ class MediaPanel:
         """Go on at another place."""
         await self.video.evaluate("(video, at) => { video.currentTime = at }", second)
         await self._plays(second)
+
+    async def pause(self, second: float) -> None:
+        """Show the picture of a certain moment."""
+        await self.video.evaluate(PAUSE, second)
 
     async def stop(self) -> None:
         """Close the player."""

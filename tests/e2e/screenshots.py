@@ -18,6 +18,8 @@ from .tour import Tour
 
 FOLDER = ROOT / "docs" / "images"
 WINDOW = ViewportSize(width=1200, height=1600)
+# As it is in a living room.
+SCREEN = ViewportSize(width=1200, height=800)
 # Pixels around a dialog.
 MARGIN = 24
 # Bytes.
@@ -40,12 +42,13 @@ CUTS = {
     "password": Cut("add-account"),
     "verification-code": Cut("verification-code"),
     "link-code": Cut("link-code"),
-    "integration": Cut("devices", "ha-config-integration-page .container", margin=0),
     "device-attic": Cut("entities", "ha-config-device-page .container", margin=0),
     "get-source-connection-information": Cut(
         "action", "tools-action .content >> nth=0", margin=0, to_the_end=True
     ),
     "reauth": Cut("sign-in-again"),
+    "media": Cut("media", "home-assistant", margin=0),
+    "film": Cut("film", "home-assistant", margin=0),
 }
 
 
@@ -85,6 +88,9 @@ async def _main() -> None:
                 tour = Tour(home, plex, window)
                 await tour.add_with_password()
                 await tour.see_integration()
+                await window.page.set_viewport_size(SCREEN)
+                await tour.watch()
+                await window.page.set_viewport_size(WINDOW)
                 await tour.add_with_link_code()
                 await tour.perform_main_action()
                 await tour.sign_in_again()

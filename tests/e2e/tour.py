@@ -396,6 +396,7 @@ class Tour:
         await self._picture("media", may_clip=True)
         await panel.play(DIRECT)
         await panel.seek(15)
+        await panel.pause(15)
         await self._picture("film", may_clip=True)
         await panel.stop()
         await panel.play(CONVERTED)
