@@ -102,7 +102,27 @@ async def test_play(
         assert answer.content_type == "video/mp2t"
         assert await answer.read() == attic.transcoder.made[segment]
     first, *others = plex.requests
-    assert first.query["path"] == "/library/metadata/100"
+    session = first.query["session"]
+    assert dict(first.query) == {
+        "path": "/library/metadata/100",
+        "mediaIndex": "0",
+        "partIndex": "0",
+        "protocol": "hls",
+        "offset": "0",
+        "directPlay": "0",
+        "directStream": "1",
+        "maxVideoBitrate": "8000",
+        "videoResolution": "1920x1080",
+        "subtitles": "none",
+        "location": "lan",
+        "session": session,
+        "X-Plex-Client-Identifier": session,
+        "X-Plex-Session-Identifier": session,
+        "X-Plex-Platform": "Chrome",
+    }
+    for asked in (first, *others):
+        assert asked.headers["X-Plex-Session-Identifier"] == session
+        assert asked.headers["X-Plex-Platform"] == "Chrome"
     assert len(others) == 2
     assert all(asked.token.startswith("transient-") for asked in (first, *others))
     clients = {asked.value("X-Plex-Client-Identifier") for asked in plex.requests}

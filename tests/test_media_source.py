@@ -12,6 +12,7 @@ from pytest_homeassistant_custom_component.typing import (
     ClientSessionGenerator,
     WebSocketGenerator,
 )
+from syrupy.assertion import SnapshotAssertion
 
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components import media_source
@@ -24,7 +25,7 @@ from homeassistant.setup import async_setup_component
 from . import Tick, setup_integration
 from .plex_emulator import Account, Delay, MediaServer, PlexEmulator, Reply, error
 from .plex_emulator.demo_library import FILMS, stock
-from .plex_emulator.library import Entry, Section
+from .plex_emulator.library import FILE, Entry, Section
 from .plex_emulator.replies import Answer, json_answer
 
 ROOT = f"media-source://{DOMAIN}"
@@ -119,16 +120,86 @@ async def test_tree(panel: Panel, ada: Account) -> None:
     assert "Low tide (The Lanterns)" in titles_of(recent)
 
 
+SHOWN = (
+    *("can_play", "can_expand", "can_search", "children_media_class"),
+    *("media_class", "media_content_id", "media_content_type", "thumbnail", "title"),
+)
+
+
+def shown(node: Any) -> Any:
+    """Return what the panel knows of something, without signatures."""
+    told = {name: node[name] for name in SHOWN}
+    told["thumbnail"] = (told["thumbnail"] or "").partition("?")[0]
+    return told
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        (),
+        ("Attic",),
+        ("Attic", "Films"),
+        ("Attic", "Series"),
+        ("Attic", "Series", "The lighthouse keepers", "Season 1"),
+        ("Attic", "Music", "The Lanterns", "Low tide"),
+        ("Attic", "Photos", "Summer"),
+        ("Attic", "Playlists", "Rainy days"),
+        ("Attic", "Recently added"),
+        ("Attic", "Long"),
+        ("Attic", "Long", "F"),
+        ("Attic", "Long", "F", "101 - 103"),
+    ],
+    ids=" > ".join,
+)
+async def test_nodes(
+    panel: Panel,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    path: tuple[str, ...],
+    snapshot: SnapshotAssertion,
+) -> None:
+    """What is listed is all that Home Assistant needs, and so is what is asked for."""
+    entries = [Entry(1000 + n, "movie", f"F{n:03}", year=1900 + n) for n in range(104)]
+    entries[0].title = "7"
+    for entry in entries:
+        entry.files = [("film.mp4", FILE)]
+    attic.library.sections.append(Section(9, "movie", "Long", entries))
+    before = await panel.open(*path[:-1])
+    plex.requests.clear()
+    node = before
+    if path:
+        node = await panel.browse(child(before, path[-1])["media_content_id"])
+    assert [shown(node), *map(shown, node["children"][:12])] == snapshot
+    asked = [(r.method, r.path, dict(r.query)) for r in plex.requests]
+    assert asked == snapshot
+    assert {r.value("Accept") for r in plex.requests} <= {"application/json"}
+
+
 async def test_pictures(
-    panel: Panel, attic: MediaServer, hass_client_no_auth: ClientSessionGenerator
+    panel: Panel,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    hass_client_no_auth: ClientSessionGenerator,
 ) -> None:
     """A poster is fetched of Home Assistant, scaled by the server."""
     films = await panel.open("Attic", "Films")
     browser = await hass_client_no_auth()
     thumbnail = films["children"][0]["thumbnail"]
     assert thumbnail.startswith("/api/plex_account/")
+    plex.requests.clear()
     async with browser.get(thumbnail) as answer:
         assert (answer.status, answer.content_type) == (HTTPStatus.OK, "image/jpeg")
+    (asked,) = plex.requests
+    assert (asked.path, dict(asked.query)) == (
+        "/photo/:/transcode",
+        {
+            "url": attic.library.sections[0].entries[0].data()["thumb"],
+            "width": "400",
+            "height": "600",
+            "minSize": "1",
+            "upscale": "1",
+        },
+    )
     async with browser.get(thumbnail.partition("?")[0]) as answer:
         assert answer.status == HTTPStatus.UNAUTHORIZED
 
