@@ -55,6 +55,16 @@ class Child(ABC):
         self._stack.close()
 
     @property
+    def pid(self) -> int:
+        """The number of the process."""
+        return self._process.pid
+
+    @property
+    def log_file(self) -> Path:
+        """Where its output is."""
+        return self._log
+
+    @property
     def log(self) -> str:
         """What the process has said."""
         return self._log.read_text(errors="replace")

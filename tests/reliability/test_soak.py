@@ -1,6 +1,6 @@
 """Many look-ups at once, while things go wrong: a few, or as many as are wanted.
 
-scripts/soak does 20,000.
+scripts/soak --lookups does as many as one wants.
 """
 
 import asyncio
