@@ -3,9 +3,10 @@
 `failure.KIND.ACTION` with one server, `failure_5` with five that all fail in the same
 way: `refused` (nothing listens), `black_hole` (connections are accepted, and
 nothing is ever said), `hanging_dns` (nobody listens, and the name is looked up for
-ever), `plex_tv_black_hole` (plex.tv is silent, the servers are well). Each is measured
-from when nobody knows of it yet; `_again` is the same a moment later. The second way
-to get a token is to ask for a new one. Real time passes.
+ever), `half_dead` (a server says who it is, and nothing else), `plex_tv_black_hole`
+(plex.tv is silent, the servers are well). Each is measured from when nobody knows of it
+yet; `_again` is the same a moment later. The second way to get a token is to ask for a
+new one. Real time passes.
 """
 
 import asyncio
@@ -29,12 +30,16 @@ from tests.plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
+    Ending,
     LoopbackResolver,
     MediaServer,
     PlexEmulator,
+    Vanish,
 )
 
-KINDS = ("refused", "black_hole", "hanging_dns", "plex_tv_black_hole")
+KINDS = ("refused", "black_hole", "hanging_dns", "half_dead", "plex_tv_black_hole")
+# The kinds in which it is soon known that a server is dead.
+DEAD = KINDS[:3]
 DOMAIN_NAME = "192-168-1-5.0123456789abcdef0123456789abcdef.plex.direct"
 FOR_EVER = 3600
 MOST = 15
@@ -51,8 +56,7 @@ async def run(report: Report) -> None:
                     await home.strike(kind)
                     first = await home.wait_for(action, data)
                     again = await home.wait_for(action, data)
-                    dead_server = kind != "plex_tv_black_hole"
-                    goal = at_most(DEAD_SERVER if dead_server else MOST)
+                    goal = at_most(DEAD_SERVER if kind in DEAD else MOST)
                     part = "failure" if servers == 1 else f"failure_{servers}"
                     report.add(f"{part}.{kind}.{action}", [first], goal=goal)
                     report.add(f"{part}_again.{kind}.{action}", [again])
@@ -94,12 +98,14 @@ class _Home:
             "get_transient_token_refresh": {**named, "refresh": True},
             "get_source_connection_information": {"source": f"server://{server}"},
             "get_sources": {},
+            "find_media": {"query": "Film"},
         }
 
     async def heal(self) -> None:
         """Let all be well, and known to be."""
         self._names_resolve.set()
         self._plex.tv.latency = 0
+        self._plex.faults.clear()
         for server in self._plex.servers:
             server.latency = 0
             await server.start()
@@ -114,6 +120,12 @@ class _Home:
         """Let it fail."""
         if kind == "plex_tv_black_hole":
             self._plex.tv.latency = FOR_EVER
+            return
+        if kind == "half_dead":
+            for path in ("/", "/security/*", "/hubs/*"):
+                self._plex.faults.add(
+                    Vanish(Ending.SILENCE), host="Server *", path=path
+                )
             return
         if kind == "hanging_dns":
             self._names_resolve.clear()

@@ -3,11 +3,12 @@
 Arithmetic over the real intervals, retries and back-offs, not a million processes:
 50,000 homes are followed for twelve hours, each of which counts as twenty. In the power
 cut a tenth of the homes lose power for ten minutes; their Home Assistant starts one to
-three minutes after it is back. In the outage plex.tv answers nobody for an hour.
+three minutes after it is back. In the outage plex.tv answers nobody for an hour; in
+`both` the power cut is at its beginning, so that homes start while it lasts.
 `peak` is the busiest ten seconds beside the mean of a quiet day, after that is over;
 `during` is the same while it lasts. `in_step` is without the random part of the first
-interval, by which homes that start together do not go on together; `later` is from an
-hour after the power is back.
+interval and of the pauses after a start, by which homes that start together do not go
+on together; `later` is from an hour after the power is back.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from custom_components.plex_account.api import http
 from custom_components.plex_account.coordinator import (
     ACCOUNT_UPDATE_INTERVAL,
     PING_INTERVAL,
+    RETRY_INTERVAL,
 )
 
 HOMES = 1_000_000
@@ -43,6 +45,7 @@ async def run(report: Report) -> None:
     quiet_mean = HOMES * (REQUESTS / INTERVAL + 1 / PING_INTERVAL.total_seconds())
     report.add("fleet.quiet.mean", [quiet_mean])
     quiet = _rates(offset=True)
+    _plot("quiet", quiet, quiet_mean)
     report.add("fleet.quiet.peak", [max(quiet) / quiet_mean])
     for name, offset in (("power_cut", True), ("power_cut_in_step", False)):
         rates = _rates(offset=offset, power_cut=True)
@@ -51,12 +54,19 @@ async def run(report: Report) -> None:
         report.add(f"fleet.{name}.peak", [max(after) / quiet_mean])
         later = rates[(POWER_ON + 3600) // BIN :]
         report.add(f"fleet.{name}.later", [max(later) / quiet_mean])
-    rates = _rates(offset=True, outage=True)
-    _plot("outage", rates, quiet_mean)
-    during = rates[OUTAGE_START // BIN : OUTAGE_END // BIN]
-    report.add("fleet.outage.during", [max(during) / quiet_mean])
-    after = rates[OUTAGE_END // BIN :]
-    report.add("fleet.outage.peak", [max(after) / quiet_mean], goal=at_most(3))
+    for name, offset, power_cut in (
+        ("outage", True, False),
+        ("outage_in_step", False, False),
+        ("both", True, True),
+        ("both_in_step", False, True),
+    ):
+        rates = _rates(offset=offset, power_cut=power_cut, outage=True)
+        _plot(name, rates, quiet_mean)
+        during = rates[OUTAGE_START // BIN : OUTAGE_END // BIN]
+        report.add(f"fleet.{name}.during", [max(during) / quiet_mean])
+        after = rates[OUTAGE_END // BIN :]
+        goal = at_most(3) if offset else None
+        report.add(f"fleet.{name}.peak", [max(after) / quiet_mean], goal=goal)
 
 
 def _rates(
@@ -84,6 +94,11 @@ def _home(
         if hit and when >= POWER_OFF:
             when = POWER_ON + chance.uniform(*BOOT)
             hit = False
+            pause = RETRY_INTERVAL
+            while outage and OUTAGE_START <= when < OUTAGE_END:
+                yield when, REQUESTS * ATTEMPTS
+                when += pause * (chance.uniform(0.5, 1) if offset else 1)
+                pause = min(2 * pause, INTERVAL)
             yield when, REQUESTS
             when += INTERVAL * (chance.random() if offset else 1)
             continue
