@@ -19,9 +19,10 @@ class EmulatorProcess(Child):
 
     name = "emulator"
 
-    def __init__(self, authority: Path) -> None:
-        """Have certificates of the authority in a folder."""
+    def __init__(self, authority: Path, *, alike: bool = False) -> None:
+        """Have certificates of the authority in a folder; be the same each time."""
         self._authority = authority
+        self._options = ["--alike"] if alike else []
 
     @override
     def _prepare(self) -> Sequence[str | Path]:
@@ -33,6 +34,7 @@ class EmulatorProcess(Child):
             self._state_file,
             "--authority",
             self._authority,
+            *self._options,
         ]
 
     async def ready(self) -> str:

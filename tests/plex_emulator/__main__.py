@@ -2,16 +2,23 @@
 
 import argparse
 import asyncio
+from itertools import count
 import json
 from pathlib import Path
+import random
 import signal
 
+from . import host
 from .certificates import CertificateAuthority
+from .confidential import Secrets
 from .control import describe
 from .demo import build_demo_world
 from .demo_library import stock
 from .emulator import PlexEmulator
 from .host import CONTROL
+
+# Below those that systems give to whoever wants any.
+FIRST_PORT = 22000
 
 
 def main() -> None:
@@ -29,7 +36,16 @@ def main() -> None:
         type=Path,
         help="folder of the authority whose certificates the servers have",
     )
+    parser.add_argument(
+        "--alike",
+        action="store_true",
+        help="have the same ports, codes and tokens each time, as for pictures",
+    )
     options = parser.parse_args()
+    if options.alike:
+        host.ports = count(FIRST_PORT)
+        Secrets.alike = True
+        random.seed(FIRST_PORT)
     try:
         asyncio.run(run(options.port, options.state, options.authority))
     finally:

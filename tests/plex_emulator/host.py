@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
+from itertools import repeat
 import socket
 from ssl import SSLContext
 
@@ -14,6 +15,8 @@ from .recording import Received, RequestLog, receive
 from .replies import Answer
 
 CONTROL = "/_emulator/"
+# The ports to take where none is wanted, or zeros if any will do.
+ports: Iterator[int] = repeat(0)
 # How long a request that is being answered may hold up the end.
 PATIENCE = 0.01
 # How many turns of the event loop it takes to accept a connection, and some more.
@@ -168,6 +171,7 @@ def reserve(address: str, port: int = 0, *, again: bool = False) -> socket.socke
 
     A port that we have already can be taken `again`.
     """
+    port = port or next(ports)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
     reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -145,7 +145,7 @@ class MediaServer(Host):
     def mint(self, access: Access) -> TransientToken:
         """Make a transient token with the rights of another token."""
         token = TransientToken(
-            self._world.secrets.mint_transient(), access, clock.now()
+            self._world.secrets.mint_transient(self.name), access, clock.now()
         )
         self._transient[token.text] = token
         return token
@@ -535,7 +535,7 @@ class MediaServer(Host):
         return {
             "name": source.name,
             "clientIdentifier": source.identifier,
-            "accessToken": self._world.secrets.mint_transient(),
+            "accessToken": self._world.secrets.mint_transient(self.name),
             "Connection": self._connections(source.connections),
         }
 
