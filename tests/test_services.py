@@ -678,6 +678,39 @@ async def test_signed_out(
     assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
 
 
+@pytest.mark.parametrize(
+    ("fault", "key"),
+    [(Vanish(), "server_unreachable"), (error(403, kind="html"), "not_permitted")],
+)
+async def test_shared_server_fails(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    grace: Account,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    fault: Fault,
+    key: str,
+) -> None:
+    """It is said which server it is that can't be reached, or does not allow it."""
+    library = await plex.add_server("Library", owner=grace)
+    plex.share(library, ada, public_address_matches=True)
+    await loaded.runtime_data.async_refresh()
+    plex.faults.add(error(404, kind="html"), host="Attic", path="/security/resources")
+    path = "/identity" if key == "server_unreachable" else "/security/token"
+    rule = plex.faults.add(fault, host="Library", path=path)
+    with pytest.raises(HomeAssistantError) as raised:
+        await perform(hass, GET_SOURCE, source=source_of(library))
+    assert raised.value.translation_key == key
+    assert raised.value.translation_placeholders == {"name": "Library"}
+    (asked,) = plex.requests.matching(host="Library", path="/identity")
+    assert not asked.token
+    plex.faults.remove(rule)
+    response = await perform(hass, GET_SOURCE, source=source_of(library))
+    assert response["name"] == "Library"
+    assert response["client_identifier"] == library.machine_identifier
+
+
 async def test_token_that_cannot_be_checked(
     hass: HomeAssistant, plex: PlexEmulator, loaded: MockConfigEntry
 ) -> None:

@@ -169,6 +169,14 @@ def test_usable(
     assert [each.uri for each in usable] == expected
 
 
+@pytest.mark.parametrize("host", ["localhost", "plex.example.com", "203.0.113.7"])
+def test_public_address(host: str) -> None:
+    """Somebody else's server is reached where it says, if that is out of the house."""
+    remote = connection(f"https://{host}:32400")
+    theirs = Resource.from_json({"clientIdentifier": "00112233", "owned": False})
+    assert usable_connections((remote,), theirs, PlainHttp.REFUSED) == [remote]
+
+
 def test_usable_of_unknown_server() -> None:
     """Of a server that plex.tv does not list nothing local is tried."""
     expected = [

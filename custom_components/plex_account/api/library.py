@@ -138,7 +138,6 @@ class Section:
     key: str
     type: SectionType
     title: str
-    thumb: str | None
 
     @classmethod
     def from_data(cls, data: dict[str, Json]) -> Self | None:
@@ -147,12 +146,7 @@ class Section:
         key, title = number(data, "key"), text(data, "title")
         if kind not in SectionType or key is None or title is None:
             return None
-        return cls(
-            key=key,
-            type=SectionType(kind),
-            title=title,
-            thumb=_first_path(data, "composite", "thumb"),
-        )
+        return cls(key=key, type=SectionType(kind), title=title)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
