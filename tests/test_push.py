@@ -89,6 +89,29 @@ async def test_goodbye(
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
 
 
+async def test_unknown_for_a_moment(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that has listened to us once, and does not now, is asked again."""
+    monkeypatch.setattr(push, "MIN_PAUSE", 0.1)
+    await setup_integration(hass, config_entry)
+    await until(lambda: len(attic.push.sockets) == 1)
+    rule = plex.faults.add(error(401, kind="html"), path=PUSH, times=2)
+    await attic.push.hang_up()
+    await until(lambda: len(attic.push.sockets) == 1)
+    assert rule.hits == 2
+    # Nor is one that has been away.
+    monkeypatch.setattr(server_coordinator, "DOWN_INTERVAL", 0.1)
+    await attic.stop()
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+    await attic.start()
+    await until(lambda: len(attic.push.sockets) == 1)
+
+
 @pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("fault", [error(503), error(401, kind="html"), Vanish()])
 async def test_not_yet_ready(

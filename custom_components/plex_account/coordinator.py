@@ -273,6 +273,8 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         }
         gone = [self.servers.pop(key) for key in self.servers.keys() - followed.keys()]
         await asyncio.gather(*(server.async_shutdown() for server in gone))
+        if self._shutdown_requested:
+            return
         new: list[PlexServerCoordinator] = []
         due: list[PlexServerCoordinator] = []
         for key, resource in followed.items():

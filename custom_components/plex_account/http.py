@@ -61,13 +61,17 @@ MEDIA_TYPE: Final = re.compile(
 OTHER_TYPE: Final = "application/octet-stream"
 HLS_TYPE: Final = "application/vnd.apple.mpegurl"
 # By its first bytes a text is told from a file: such as a page, or a list that leads
-# players elsewhere. Only these kinds of files begin with letters, too.
-BEGINNING: Final = 4
+# players elsewhere. Only these kinds of files may begin with eight letters, too.
+BEGINNING: Final = 8
 PRINTABLE: Final = string.printable.encode() + b"\xef\xbb\xbf"
-LETTERS: Final = {
-    *(b".RMF", b"DSD ", b"FORM", b"GIF8", b"MAC ", b"MPCK", b"OggS", b"RF64"),
-    *(b"RIFF", b"caff", b"fLaC", b"wvpk"),
-}
+LETTERS: Final = (
+    *(b".RMF", b".snd", b"8BPS", b"APET", b"BW64", b"DSD ", b"FORM", b"FRM8", b"FUJI"),
+    *(b"GIF8", b"IIRO", b"IIRS", b"MAC ", b"MMOR", b"MPCK", b"MThd", b"OFR ", b"OggS"),
+    *(b"RF64", b"RIFF", b"RIFX", b"TTA1", b"TTA2", b"caff", b"fLaC", b"riff", b"tBaK"),
+    b"wvpk",
+)
+# What stands behind the size with which a film of QuickTime's kind begins.
+ATOMS: Final = {b"free", b"ftyp", b"mdat", b"moov", b"pnot", b"skip", b"wide"}
 # How many may fetch from a server at a time: Home Assistant has a hundred connections
 # to it, which all else needs, too.
 MAX_PLAYERS: Final = 64
@@ -210,7 +214,11 @@ async def _hand_over(
         await response.prepare(request)
         return response
     beginning = await _beginning(answer)
-    if _is_text(beginning, asked=request.headers.get(hdrs.RANGE)) or (
+    begins = answer.status == HTTPStatus.OK or (
+        answer.headers.get(hdrs.CONTENT_RANGE, "").startswith("bytes 0-")
+        and len(beginning) >= BEGINNING
+    )
+    if (begins and _is_text(beginning[:BEGINNING])) or (
         answer.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     ):
         raise PlexResponseError("It is no file")
@@ -239,12 +247,10 @@ async def _beginning(answer: ClientResponse) -> bytes:
     return beginning
 
 
-def _is_text(beginning: bytes, asked: str | None) -> bool:
+def _is_text(beginning: bytes) -> bool:
     """Return if a file is a text rather than a film or the like."""
-    first = beginning[:BEGINNING]
-    if asked is not None and (
-        len(first) < BEGINNING or not asked.startswith("bytes=0-")
-    ):
-        # In the middle of a file there may well be text, and some bytes say nothing.
-        return False
-    return first not in LETTERS and not first.strip(PRINTABLE)
+    return not (
+        beginning.strip(PRINTABLE)
+        or beginning.startswith(LETTERS)
+        or beginning[4:] in ATOMS
+    )

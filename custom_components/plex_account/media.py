@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from itertools import chain, zip_longest
+import time
 from typing import Final
 
 from lru import LRU
@@ -65,14 +66,15 @@ def async_picture(
         return None
     path = media_path(server, item.thumb)
     signed_paths = hass.data.setdefault(_SIGNED, LRU(MAX_SIGNED))
-    now = hass.loop.time()
+    # By the clock that the signature goes by, which may be set back.
+    now = time.time()
     match signed_paths.get(path):
-        case (until, str(signed)) if now < until:
+        case (at, str(signed)) if 0 <= now - at < PICTURE_REUSE.total_seconds():
             return signed
     signed = async_sign_path(
         hass, path, PICTURE_LIFETIME + PICTURE_REUSE, use_content_user=True
     )
-    signed_paths[path] = now + PICTURE_REUSE.total_seconds(), signed
+    signed_paths[path] = now, signed
     return signed
 
 

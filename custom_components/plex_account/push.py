@@ -55,6 +55,9 @@ class PushListener:
         if target == self._target:
             return
         self._target = target
+        if target is None:
+            # It has been away, and may know everybody again.
+            self._refused = None
         if self._task:
             self._task.cancel()
             self._task = None
@@ -83,15 +86,17 @@ class PushListener:
                     self._client(connection, token), again=again
                 )
                 was_open = True
-            except PlexAuthenticationError:
-                LOGGER.debug("%s does not push with this token", self._name)
-                self._refused = token
-                return
             except PlexError as err:
+                if isinstance(err, PlexAuthenticationError) and not was_open:
+                    LOGGER.debug("%s does not push with this token", self._name)
+                    self._refused = token
+                    return
                 if pause == MIN_PAUSE:
                     LOGGER.debug("%s does not push: %s", self._name, err)
-                if was_open and isinstance(err, PlexConnectionError):
-                    # It may have told that it goes before it went.
+                if was_open and isinstance(
+                    err, (PlexAuthenticationError, PlexConnectionError)
+                ):
+                    # It may have told that it goes before it went, or started anew.
                     self._async_on_event(None)
             again = True
             if loop.time() - started > MAX_PAUSE:

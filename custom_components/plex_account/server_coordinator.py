@@ -277,11 +277,11 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         is_awaited = self._down_since is not None and (
             self.hass.loop.time() - self._down_since < DOWN_TIME
         )
-        self.update_interval = self._interval = (
-            SERVER_UPDATE_INTERVAL
-            if self.data.resource.presence or is_awaited
-            else None
-        )
+        is_asked = self.data.resource.presence or is_awaited
+        interval = SERVER_UPDATE_INTERVAL if is_asked else None
+        if interval != self._interval:
+            # Else the first one is still a random part of it.
+            self.update_interval = self._interval = interval
 
     @callback
     def async_set_plex_tv(self, *, answers: bool, signed_out: bool) -> None:
@@ -301,8 +301,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
     async def _async_look_again(self) -> None:
         """Look for the server by its name, now that names resolve."""
-        await self.async_refresh_together()
-        self._is_looked_again = False
+        try:
+            await self.async_refresh_together()
+        finally:
+            self._is_looked_again = False
         self._async_believe_plex_tv()
 
     @callback
@@ -314,6 +316,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
     async def async_allow_plain_http(self) -> None:
         """Forget that HTTPS has worked, so that plain HTTP may be used again."""
+        # A look that is under way knows nothing of it.
+        await self.async_refresh_together()
         self.data = replace(self.data, https_worked=False)
         self._store.async_set_https_worked(
             self.data.resource.client_identifier, worked=False
@@ -499,7 +503,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             found = await self._connector.find(asked)
         finally:
             told.cancel()
-        if asked.reachable and not (found.reachable and found.certificate_is_good):
+        if asked.reachable and not (
+            found.reachable
+            and (found.certificate_is_good or not asked.certificate_is_good)
+        ):
             # The server may have another address, or its certificate another name. What
             # plex.tv tells later leads to a refresh of its own.
             await self._async_wait_for_plex_tv()
@@ -543,7 +550,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     @callback
     def _async_learn(self, data: PlexServerData) -> None:
         """Take over what was found out, beside what plex.tv has told meanwhile."""
-        secured = data.https_worked and not self.data.https_worked
+        # What was known before it was looked may have been forgotten meanwhile.
+        secured = (
+            data.outcome is not None
+            and data.outcome is not self.data.outcome
+            and data.outcome.encrypted
+        )
         if (
             data.server
             and self.data.server
@@ -555,6 +567,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             resource=self.data.resource,
             plex_tv_answers=self.data.plex_tv_answers,
             account=self.data.account,
+            https_worked=secured or self.data.https_worked,
         )
         identifier = self.data.resource.client_identifier
         if secured:
