@@ -81,7 +81,7 @@ CLOSE_TIMEOUT: Final = 0.25
 MAX_INTERIM: Final = 8
 
 # What is read at once of a file, and handed on.
-STREAM_SIZE: Final = 128 * 1024
+STREAM_SIZE: Final = 512 * 1024
 # Seconds that a file may pause, as while a disk wakes up.
 STREAM_TIMEOUT: Final = 30
 
