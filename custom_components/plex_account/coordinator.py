@@ -271,10 +271,12 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             for key, server in data.servers.items()
             if (key not in left_out if server.owned else key in added)
         }
-        gone = [self.servers.pop(key) for key in self.servers.keys() - followed.keys()]
-        await asyncio.gather(*(server.async_shutdown() for server in gone))
-        if self._shutdown_requested:
-            return
+        for key in self.servers.keys() - followed.keys():
+            gone = self.servers.pop(key)
+            # Nobody waits for the end of its socket.
+            self.hass.async_create_background_task(
+                gone.async_shutdown(), f"{gone.name} shutdown"
+            )
         new: list[PlexServerCoordinator] = []
         due: list[PlexServerCoordinator] = []
         for key, resource in followed.items():

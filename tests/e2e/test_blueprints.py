@@ -187,5 +187,5 @@ async def test_server_unreachable(
     # It is noticed at once, long before the server would be asked again.
     notification = await eventually(notified, "there is a warning")
     assert notification["title"] == "Attic is unreachable"
-    assert "the Plex Media Server Attic since" in notification["message"]
+    assert "this Plex Media Server since" in notification["message"]
     await plex_world("start_server", server=SERVER)
