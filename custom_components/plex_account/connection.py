@@ -177,5 +177,4 @@ def _connected(data: PlexServerData, outcome: ProbeOutcome) -> PlexServerData:
         server=best.server,
         name_blocked=best.name_blocked,
         outcome=outcome,
-        https_worked=data.https_worked or outcome.encrypted,
     )

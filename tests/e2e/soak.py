@@ -114,7 +114,7 @@ class Soak:
         await asyncio.gather(*workers, return_exceptions=True)
         await self._rest()
         last = Used.by(self.hass.pid)
-        print(self._told(first, last))  # noqa: T201 - it is a command
+        print(self._told(first, last))
         assert self.hung == 0
         assert last.sockets <= first.sockets + MORE_SOCKETS
         assert last.megabytes <= first.megabytes + MORE_MEGABYTES
@@ -266,7 +266,7 @@ def main() -> None:
     started = time.monotonic()
     with HassProcess() as hass, EmulatorProcess(hass.authority) as emulator:
         asyncio.run(soak(hass, emulator, 60 * minutes))
-    print(f"All of it was endured, in {time.monotonic() - started:.0f} seconds.")  # noqa: T201
+    print(f"All of it was endured, in {time.monotonic() - started:.0f} seconds.")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,26 @@ async def restart(
     return restart
 
 
+@pytest.fixture
+async def by_name(
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    names: None,
+    restart: Restart,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Let the server be reached by the name of its local address."""
+    context = authority.server_context(f"*.{PLEX_DIRECT}")
+    listener = attic.add_listener(ssl_context=context)
+    await listener.start()
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await config_entry.runtime_data.async_refresh()
+
+
 async def test_two_round_trips(
     plex: PlexEmulator, attic: MediaServer, restart: Restart
 ) -> None:
@@ -207,23 +227,13 @@ async def test_names_without_internet(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    authority: CertificateAuthority,
     resolver: LoopbackResolver,
-    names: None,
     restart: Restart,
+    by_name: None,
     tick: Tick,
     config_entry: MockConfigEntry,
 ) -> None:
     """Without names the address carries on, and no repair blames the router."""
-    context = authority.server_context(f"*.{PLEX_DIRECT}")
-    listener = attic.add_listener(ssl_context=context)
-    await listener.start()
-    attic.listing.connections = [
-        Connection.plex_direct(
-            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-        )
-    ]
-    await config_entry.runtime_data.async_refresh()
     await tick(ACCOUNT_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
@@ -250,23 +260,13 @@ async def test_names_after_a_power_cut(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    authority: CertificateAuthority,
     resolver: LoopbackResolver,
-    names: None,
     restart: Restart,
+    by_name: None,
     tick: Tick,
     config_entry: MockConfigEntry,
 ) -> None:
     """Names that resolve again are no reason for a repair."""
-    context = authority.server_context(f"*.{PLEX_DIRECT}")
-    listener = attic.add_listener(ssl_context=context)
-    await listener.start()
-    attic.listing.connections = [
-        Connection.plex_direct(
-            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-        )
-    ]
-    await config_entry.runtime_data.async_refresh()
     connector = config_entry.runtime_data.session.connector
     patterns = resolver.patterns[:]
     resolver.patterns.clear()
