@@ -13,13 +13,11 @@ from typing import override
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
-from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 
 from .const import CONF_CLIENT_IDENTIFIER, DOMAIN, LOGGER
-from .devices import async_get_device
 from .errors import translation
 from .identity import client_identity
 
@@ -56,11 +54,6 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         self.device_identifier = (DOMAIN, identifier)
         self.refreshed_at: datetime | None = None
         self._refresh: asyncio.Task[None] | None = None
-
-    @property
-    def device(self) -> dr.DeviceEntry | None:
-        """Return the device of the account or the server, None until it is made."""
-        return async_get_device(self.hass, self.config_entry, self.device_identifier[1])
 
     @override
     async def _async_update_data(self) -> DataT:

@@ -35,6 +35,7 @@ from custom_components.plex_account.api import (
 )
 from custom_components.plex_account.api.reading import Json
 from custom_components.plex_account.const import DOMAIN
+from custom_components.plex_account.devices import async_get_device
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
@@ -216,7 +217,8 @@ async def test_odd_addresses_of_an_own_server(
     attic.listing.product_version = "1." + "9" * 4400
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
-    device = config_entry.runtime_data.servers[attic.machine_identifier].device
+    device = async_get_device(hass, config_entry, attic.machine_identifier)
+    assert device
     assert device.sw_version
     assert len(device.sw_version) == 64
 
@@ -922,7 +924,8 @@ async def test_nothing_listed_for_once(
     await setup_integration(hass, config_entry)
     devices, entities = dr.async_get(hass), er.async_get(hass)
     area = ar.async_get(hass).async_get_or_create("Roof")
-    before = config_entry.runtime_data.servers[attic.machine_identifier].device
+    before = async_get_device(hass, config_entry, attic.machine_identifier)
+    assert before
     devices.async_update_device(before.id, area_id=area.id, name_by_user="My Plex")
     entities.async_update_entity(CONNECTIVITY, name="Up")
     empty = Reply(Answer(200, b"[]", "application/json"))
@@ -930,7 +933,8 @@ async def test_nothing_listed_for_once(
     await tick(ACCOUNT_POLL)
     assert not config_entry.runtime_data.servers
     await tick(ACCOUNT_POLL)
-    after = config_entry.runtime_data.servers[attic.machine_identifier].device
+    after = async_get_device(hass, config_entry, attic.machine_identifier)
+    assert after
     assert (after.id, after.area_id, after.name_by_user) == (
         before.id,
         area.id,
