@@ -1,4 +1,4 @@
-"""What an item of a library is called in Home Assistant, and where it is fetched."""
+"""What an item of a library is called in Home Assistant, and how it is fetched."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.hass_dict import HassKey
 
 from .access import async_ask_library
-from .api import Item, ItemType
+from .api import Item, ItemType, MediaFile
 from .const import DOMAIN
 from .server_coordinator import PlexServerCoordinator
 
@@ -29,6 +29,26 @@ PICTURE_SIZE: Final = (400, 600)
 PHOTO_SIZE: Final = (1920, 1080)
 # What stands before the path of a picture that is wanted in the size of a screen.
 PHOTO_PATH: Final = "/photo"
+
+# What players can play as it is: how they call a container, and what is in it.
+_VIDEO_TYPES: Final = {
+    "mp4": "video/mp4",
+    "m4v": "video/mp4",
+    # Browsers play it, though not by its own name.
+    "mov": "video/mp4",
+    "webm": "video/webm",
+}
+_AUDIO_TYPES: Final = {
+    "mp3": "audio/mpeg",
+    "mp4": "audio/mp4",
+    "m4a": "audio/mp4",
+    "flac": "audio/flac",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg",
+    "wav": "audio/wav",
+}
+_VIDEO_CODECS: Final = {"h264", "vp8", "vp9", "av1"}
+_AUDIO_CODECS: Final = {None, "aac", "mp3", "opus", "flac", "vorbis"}
 
 _SIGNED: HassKey[LRU[str, tuple[float, str]]] = HassKey(f"{DOMAIN}_signed_pictures")
 
@@ -89,6 +109,17 @@ def picture_params(path: str) -> tuple[str, dict[str, str]]:
         "minSize": "1",
         "upscale": "1",
     }
+
+
+def direct_type(item: Item, file: MediaFile) -> str | None:
+    """Return the type of a file if most players can play it as it is."""
+    if file.container is None or file.audio_codec not in _AUDIO_CODECS:
+        return None
+    if item.type is ItemType.TRACK:
+        return _AUDIO_TYPES.get(file.container)
+    if file.video_codec not in _VIDEO_CODECS:
+        return None
+    return _VIDEO_TYPES.get(file.container)
 
 
 def subtitle(item: Item) -> str | None:

@@ -6,7 +6,7 @@ and `shelf/{name}`; what is longer than a page goes on at `.../from/{start}`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
 from functools import partial
 import re
@@ -14,9 +14,7 @@ from typing import Final, override
 
 from homeassistant.components.media_player import (
     BrowseError,
-    BrowseMedia,
     MediaClass,
-    MediaType,
     SearchMedia,
     SearchMediaQuery,
 )
@@ -37,12 +35,9 @@ from .api import (
     PAGE_SIZE,
     Item,
     ItemType,
-    MediaFile,
-    Page,
     PlexError,
     PlexLibrary,
     PlexResponseError,
-    SectionType,
     Shelf,
     read_stream,
 )
@@ -52,14 +47,13 @@ from .errors import server_error_translation, translation
 from .hls import async_open_transcode
 from .media import (
     PHOTO_PATH,
-    async_picture,
     async_search,
-    item_identifier,
+    direct_type,
     media_path,
     picture_params,
     server_identifier,
-    subtitle,
 )
+from .media_nodes import CLASSES, SECTION_CLASSES, folder, item_node, page_node
 from .server_coordinator import PlexServerCoordinator
 
 # Items for each kind that a search finds.
@@ -80,46 +74,6 @@ _LIST = re.compile(
     r"(?:/(?P<character>%23|\w{1,4}))?(?:/from/(?P<start>\d{1,9}))?"
 )
 _SHELF = re.compile(r"(?P<shelf>shelf/\w+|playlists)(?:/from/(?P<start>\d{1,9}))?")
-
-# What players can play as it is: how they call a container, and what is in it.
-_VIDEO_TYPES: Final = {
-    "mp4": "video/mp4",
-    "m4v": "video/mp4",
-    # Browsers play it, though not by its own name.
-    "mov": "video/mp4",
-    "webm": "video/webm",
-}
-_AUDIO_TYPES: Final = {
-    "mp3": "audio/mpeg",
-    "mp4": "audio/mp4",
-    "m4a": "audio/mp4",
-    "flac": "audio/flac",
-    "ogg": "audio/ogg",
-    "opus": "audio/ogg",
-    "wav": "audio/wav",
-}
-_VIDEO_CODECS: Final = {"h264", "vp8", "vp9", "av1"}
-_AUDIO_CODECS: Final = {None, "aac", "mp3", "opus", "flac", "vorbis"}
-
-_CLASSES: Final = {
-    ItemType.MOVIE: (MediaClass.MOVIE, MediaType.MOVIE),
-    ItemType.SHOW: (MediaClass.TV_SHOW, MediaType.TVSHOW),
-    ItemType.SEASON: (MediaClass.SEASON, MediaType.SEASON),
-    ItemType.EPISODE: (MediaClass.EPISODE, MediaType.EPISODE),
-    ItemType.ARTIST: (MediaClass.ARTIST, MediaType.ARTIST),
-    ItemType.ALBUM: (MediaClass.ALBUM, MediaType.ALBUM),
-    ItemType.TRACK: (MediaClass.TRACK, MediaType.TRACK),
-    ItemType.PHOTO: (MediaClass.IMAGE, MediaType.IMAGE),
-    ItemType.CLIP: (MediaClass.VIDEO, MediaType.VIDEO),
-    ItemType.COLLECTION: (MediaClass.DIRECTORY, ""),
-    ItemType.PLAYLIST: (MediaClass.PLAYLIST, MediaType.PLAYLIST),
-}
-_SECTION_CLASSES: Final = {
-    SectionType.MOVIE: MediaClass.MOVIE,
-    SectionType.SHOW: MediaClass.TV_SHOW,
-    SectionType.ARTIST: MediaClass.ARTIST,
-    SectionType.PHOTO: MediaClass.IMAGE,
-}
 
 
 async def async_get_media_source(hass: HomeAssistant) -> PlexMediaSource:
@@ -150,7 +104,7 @@ class PlexMediaSource(MediaSource):
                 nodes = [await self._async_account(each) for each in accounts]
                 for node in nodes:
                     node.children = None
-                return _folder("", self.name, nodes, can_search=True)
+                return folder("", self.name, nodes, can_search=True)
             return await self._async_account(account or self._accounts()[0])
 
     @override
@@ -168,7 +122,9 @@ class PlexMediaSource(MediaSource):
                 query.search_query,
                 SEARCH_LIMIT,
             )
-        nodes = [self._node(server, item, is_mixed=True) for server, item in found]
+        nodes = [
+            item_node(self.hass, server, item, is_mixed=True) for server, item in found
+        ]
         wanted = query.media_filter_classes
         return SearchMedia(
             result=[node for node in nodes if not wanted or node.media_class in wanted]
@@ -187,7 +143,7 @@ class PlexMediaSource(MediaSource):
                     media_path(server, f"{PHOTO_PATH}{photo}"), "image/jpeg"
                 )
             for file in found.files:
-                if kind := _direct_type(found, file):
+                if kind := direct_type(found, file):
                     return PlayMedia(media_path(server, file.key), kind)
             return PlayMedia(
                 async_open_transcode(self.hass, server, found, 0), HLS_TYPE
@@ -264,11 +220,11 @@ class PlexMediaSource(MediaSource):
     ) -> BrowseMediaSource:
         """Return an account with its servers."""
         down = await self._async_title("unreachable")
-        return _folder(
+        return folder(
             str(account.config_entry.unique_id),
             account.config_entry.title,
             [
-                _folder(
+                folder(
                     server_identifier(server),
                     name if server.data.reachable else f"{name} ({down})",
                     can_search=True,
@@ -286,23 +242,23 @@ class PlexMediaSource(MediaSource):
         sections = await async_ask_library(server, PlexLibrary.get_sections)
         base = server_identifier(server)
         shelves = [
-            _folder(f"{base}/shelf/{name}", await self._async_title(name))
+            folder(f"{base}/shelf/{name}", await self._async_title(name))
             for name in SHELVES
         ]
-        return _folder(
+        return folder(
             base,
             server.data.resource.name,
             [
                 *shelves,
                 *(
-                    _folder(
+                    folder(
                         f"{base}/section/{section.key}",
                         section.title,
-                        media_class=_SECTION_CLASSES[section.type],
+                        media_class=SECTION_CLASSES[section.type],
                     )
                     for section in sections
                 ),
-                _folder(
+                folder(
                     f"{base}/playlists",
                     await self._async_title("playlists"),
                     media_class=MediaClass.PLAYLIST,
@@ -327,7 +283,9 @@ class PlexMediaSource(MediaSource):
             else:
                 raise _unknown(identifier)
             title = await self._async_title(name)
-            return self._page(server, identifier, title, page, start, is_mixed=True)
+            return page_node(
+                self.hass, server, identifier, title, page, start, is_mixed=True
+            )
         if (match := _LIST.fullmatch(path)) is None:
             raise _unknown(identifier)
         key, character = match["key"], match["character"]
@@ -350,13 +308,14 @@ class PlexMediaSource(MediaSource):
                         library.get_item(key), library.get_children(key, start)
                     )
                 )
-        return self._page(
+        return page_node(
+            self.hass,
             server,
             identifier.partition("/from/")[0],
             item.title,
             page,
             start,
-            media_class=_CLASSES[item.type][0],
+            media_class=CLASSES[item.type][0],
             is_mixed=item.type in {ItemType.PLAYLIST, ItemType.COLLECTION},
         )
 
@@ -378,17 +337,17 @@ class PlexMediaSource(MediaSource):
         section = next((each for each in sections if each.key == key), None)
         if section is None:
             raise _unknown(identifier)
-        media_class = _SECTION_CLASSES[section.type]
+        media_class = SECTION_CLASSES[section.type]
         if (
             character is None
             and start == 0
             and sum(each.size for each in characters) > PAGE_SIZE
         ):
-            return _folder(
+            return folder(
                 identifier,
                 section.title,
                 [
-                    _folder(
+                    folder(
                         f"{identifier}/{each.key}", each.title, media_class=media_class
                     )
                     for each in characters
@@ -400,63 +359,8 @@ class PlexMediaSource(MediaSource):
         )
         titles = {each.key: each.title for each in characters}
         title = titles.get(character or "", section.title)
-        return self._page(
-            server, identifier, title, page, start, media_class=media_class
-        )
-
-    def _page(
-        self,
-        server: PlexServerCoordinator,
-        identifier: str,
-        title: str,
-        page: Page,
-        start: int,
-        *,
-        media_class: MediaClass = MediaClass.DIRECTORY,
-        is_mixed: bool = False,
-    ) -> BrowseMediaSource:
-        """Return a page of items; the first is followed by all others."""
-        others = range(PAGE_SIZE, page.total if start == 0 else 0, PAGE_SIZE)
-        return _folder(
-            identifier,
-            title,
-            [
-                *(
-                    self._node(server, item, is_mixed=is_mixed)
-                    for item in page.items
-                    if item.is_folder or item.files
-                ),
-                *(
-                    _folder(
-                        f"{identifier}/from/{other}",
-                        f"{other + 1} - {min(other + PAGE_SIZE, page.total)}",
-                        media_class=media_class,
-                    )
-                    for other in others
-                ),
-            ],
-            media_class=media_class,
-        )
-
-    def _node(
-        self, server: PlexServerCoordinator, item: Item, *, is_mixed: bool
-    ) -> BrowseMediaSource:
-        """Return an item; among others of all kinds it says where it belongs."""
-        title, told = item.title, subtitle(item)
-        if told and (is_mixed or item.type is ItemType.MOVIE):
-            title = f"{title} ({told})"
-        elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
-            title = f"{item.index}. {title}"
-        media_class, content_type = _CLASSES[item.type]
-        return BrowseMediaSource(
-            domain=DOMAIN,
-            identifier=item_identifier(server, item),
-            media_class=media_class,
-            media_content_type=content_type,
-            title=title,
-            can_play=bool(item.files),
-            can_expand=item.is_folder,
-            thumbnail=async_picture(self.hass, server, item),
+        return page_node(
+            self.hass, server, identifier, title, page, start, media_class=media_class
         )
 
     async def _async_title(self, name: str) -> str:
@@ -465,40 +369,6 @@ class PlexMediaSource(MediaSource):
             self.hass, self.hass.config.language, "selector", [DOMAIN]
         )
         return titles[f"component.{DOMAIN}.selector.media.options.{name}"]
-
-
-def _folder(
-    identifier: str,
-    title: str,
-    children: Sequence[BrowseMedia] | None = None,
-    *,
-    media_class: MediaClass = MediaClass.DIRECTORY,
-    can_search: bool = False,
-) -> BrowseMediaSource:
-    """Return something that can only be opened."""
-    return BrowseMediaSource(
-        domain=DOMAIN,
-        identifier=identifier,
-        media_class=MediaClass.DIRECTORY,
-        media_content_type="",
-        title=title,
-        can_play=False,
-        can_expand=True,
-        can_search=can_search,
-        children=children,
-        children_media_class=media_class,
-    )
-
-
-def _direct_type(item: Item, file: MediaFile) -> str | None:
-    """Return the type of a file if most players can play it as it is."""
-    if file.container is None or file.audio_codec not in _AUDIO_CODECS:
-        return None
-    if item.type is ItemType.TRACK:
-        return _AUDIO_TYPES.get(file.container)
-    if file.video_codec not in _VIDEO_CODECS:
-        return None
-    return _VIDEO_TYPES.get(file.container)
 
 
 async def _both[A, B](first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:

@@ -1,9 +1,10 @@
 """Fixtures of the client's tests: a session, and a client of each kind."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import ClientSession, TCPConnector
 import pytest
+from yarl import URL
 
 from custom_components.plex_account.api import (
     ClientIdentity,
@@ -11,6 +12,7 @@ from custom_components.plex_account.api import (
     PlexTvClient,
     http,
 )
+from custom_components.plex_account.api.reading import Json
 from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Account,
@@ -19,6 +21,8 @@ from tests.plex_emulator import (
     MediaServer,
     PlexEmulator,
 )
+
+from . import PATH, TOKEN, Fetch, request
 
 
 @pytest.fixture(autouse=True)
@@ -80,3 +84,31 @@ def pms(
     return PlexServerClient(
         session, identity, base_url=attic.url, token=attic.access_token(ada)
     )
+
+
+@pytest.fixture
+def url(plex: PlexEmulator) -> URL:
+    """Return what is asked for: something where a test says what is answered."""
+    return URL(plex.url + PATH)
+
+
+@pytest.fixture
+def fetch(session: ClientSession, identity: ClientIdentity, url: URL) -> Fetch:
+    """Return what sends a GET with a token."""
+
+    async def fetch() -> Json:
+        return await request(session, identity, "GET", url, token=TOKEN)
+
+    return fetch
+
+
+@pytest.fixture
+def send(
+    session: ClientSession, identity: ClientIdentity, url: URL
+) -> Callable[[str], Awaitable[Json]]:
+    """Return what sends a request of any method with a token."""
+
+    async def send(method: str) -> Json:
+        return await request(session, identity, method, url, token=TOKEN)
+
+    return send

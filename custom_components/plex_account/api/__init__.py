@@ -48,14 +48,10 @@ from .library import (
     picture_path,
 )
 from .models import (
-    Connection,
     Picture,
     Pin,
-    Resource,
     ServerIdentity,
-    ServerList,
     Service,
-    SourceConnectionInformation,
     Subscription,
     TransientToken,
     User,
@@ -63,6 +59,7 @@ from .models import (
 from .plex_tv import PLEX_TV_URL, PlexTvClient
 from .reading import objects, parse_url
 from .remote_access import RemoteAccess, ServerAccount
+from .resources import Connection, Resource, ServerList, SourceConnectionInformation
 from .server import PlexServerClient, PushEvent
 
 __all__ = [

@@ -19,7 +19,8 @@ from .exceptions import (
     PlexWrongServerError,
 )
 from .http import ClientIdentity
-from .models import Connection, Resource, ServerIdentity
+from .models import ServerIdentity
+from .resources import Connection, Resource
 from .server import PlexServerClient
 
 # Seconds: for all of a probe, for a better tier after the first success, the head start

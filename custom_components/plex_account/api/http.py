@@ -1,67 +1,43 @@
 """The one place that sends a request to Plex and reads the answer."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from contextlib import (
-    AbstractAsyncContextManager,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from http import HTTPStatus
-from http.cookies import SimpleCookie
 import random
-from typing import Final, override
+from typing import Final
 
 from aiohttp import (
-    ClientConnectorDNSError,
-    ClientError,
     ClientHandlerType,
-    ClientOSError,
-    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientSession,
-    ClientSSLError,
     ClientTimeout,
     ClientWSTimeout,
     DummyCookieJar,
-    ServerDisconnectedError,
     WSMsgType,
     hdrs,
 )
-from aiohttp.connector import Connection
 from yarl import URL
 
 from .exceptions import (
-    PlexAuthenticationError,
-    PlexCertificateError,
     PlexConnectionError,
     PlexError,
-    PlexInvalidTwoFactorCodeError,
-    PlexNameError,
-    PlexNotFoundError,
-    PlexPermissionError,
-    PlexRateLimitError,
     PlexResponseError,
     PlexServerError,
-    PlexThrottledError,
     PlexTimeoutError,
-    PlexTwoFactorRequiredError,
 )
-from .reading import Json, decode, integer, one_line
+from .reading import Json, decode, one_line
+from .refusals import refusal
+from .transport import connecting, once, without_cookies
 
 # Seconds. The total covers all attempts and the pauses between them.
 CONNECT_TIMEOUT = 5
 TOTAL_TIMEOUT = 15
 MAX_RETRIES = 2
 BACKOFF = 0.5
-# Plex was seen to ask for nothing; whatever asks for more than a day is wrong.
-MAX_RETRY_AFTER = 86_400
 
 # Bytes after decompression, by what is asked for: a token or who is there, the details
 # of something, a list or a picture.
@@ -77,8 +53,6 @@ MESSAGE_SIZE: Final = 64 * 1024
 # Seconds between two signs of life on a WebSocket, and that its end may take.
 HEARTBEAT: float = 15
 CLOSE_TIMEOUT: Final = 0.25
-# Answers such as 102 that only say that there will be one.
-MAX_INTERIM: Final = 8
 
 # What is read at once of a file, and handed on.
 STREAM_SIZE: Final = 512 * 1024
@@ -100,25 +74,6 @@ _PASSING_STATUSES = {
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
-}
-
-# Plex's code says more than the status: a throttled IP address is a 401 as well.
-_ERROR_BY_CODE: dict[int, type[PlexError]] = {
-    1001: PlexAuthenticationError,
-    1003: PlexRateLimitError,
-    1004: PlexAuthenticationError,
-    1020: PlexNotFoundError,
-    1028: PlexInvalidTwoFactorCodeError,
-    1029: PlexTwoFactorRequiredError,
-    1031: PlexThrottledError,
-}
-_JWT_EXPIRED = 498
-_ERROR_BY_STATUS: dict[int, type[PlexError]] = {
-    HTTPStatus.UNAUTHORIZED: PlexAuthenticationError,
-    HTTPStatus.FORBIDDEN: PlexPermissionError,
-    HTTPStatus.NOT_FOUND: PlexNotFoundError,
-    HTTPStatus.TOO_MANY_REQUESTS: PlexRateLimitError,
-    _JWT_EXPIRED: PlexAuthenticationError,
 }
 
 _ACCEPT = {"Accept": "application/json"}
@@ -277,7 +232,7 @@ class PlexSession:
         request. What goes wrong while the body is read is aiohttp's ClientError.
         """
         what = f"{method} {url.path}"
-        with _connecting(what):
+        with connecting(what):
             response = await self._session.request(
                 method,
                 url if address is None else url.with_host(address),
@@ -294,13 +249,13 @@ class PlexSession:
                 timeout=_STREAM_TIMEOUT,
                 read_bufsize=STREAM_SIZE,
                 server_hostname=None if address is None else url.host,
-                middlewares=(partial(_once, what=what),),
+                middlewares=(partial(once, what=what),),
             )
         async with response:
             if response.status not in _STREAM_STATUSES:
-                with _connecting(what):
+                with connecting(what):
                     body = await _read_body(response, TOKEN_SIZE)
-                raise _error(response, body, what)
+                raise refusal(response, body, what)
             yield response
 
     async def listen(
@@ -321,11 +276,11 @@ class PlexSession:
         async def upgrade(
             req: ClientRequest, handler: ClientHandlerType
         ) -> ClientResponse:
-            response = await _without_cookies(req, handler)
+            response = await without_cookies(req, handler)
             if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
                 # Not to be redirected either, which would take the token along.
                 response.close()
-                raise _error(response, b"", what)
+                raise refusal(response, b"", what)
             return response
 
         async with ClientSession(
@@ -335,7 +290,7 @@ class PlexSession:
             cookie_jar=DummyCookieJar(),
             middlewares=(upgrade,),
         ) as session:
-            with _connecting(what):
+            with connecting(what):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     socket = await session.ws_connect(
                         url if address is None else url.with_host(address),
@@ -361,51 +316,16 @@ def _may_pass(err: PlexError) -> bool:
     return err.status is None or err.status in _PASSING_STATUSES
 
 
-async def _without_cookies(
-    req: ClientRequest, handler: ClientHandlerType
-) -> ClientResponse:
-    """Send a request once, whatever cookies there are."""
-    req.headers.pop(hdrs.COOKIE, None)
-    req.response_class = _Response
-    return await handler(req)
-
-
-@contextmanager
-def _connecting(what: str) -> Generator[None]:
-    """Turn what aiohttp raises where a connection fails into a PlexError."""
-    try:
-        yield
-    except TimeoutError as err:
-        raise PlexTimeoutError(f"{what}: no connection in time") from err
-    except (ClientError, UnicodeError) as err:
-        # The latter is Python's own resolver's, about a name that can't be one.
-        raise _connection_error(err, what) from _harmless(err)
-
-
-async def _once(
-    req: ClientRequest, handler: ClientHandlerType, *, what: str
-) -> ClientResponse:
-    """Send a request, and do not let aiohttp send it again by itself."""
-    try:
-        response = await _without_cookies(req, handler)
-    except (ClientOSError, ServerDisconnectedError) as err:
-        # As one of its own errors, aiohttp would send a DELETE or a GET again.
-        raise _connection_error(err, what) from _harmless(err)
-    if response.cookies:
-        response.cookies = SimpleCookie()
-    return response
-
-
 async def _send(
     send: Callable[..., AbstractAsyncContextManager[ClientResponse]],
     what: str,
     size: int,
 ) -> Answer:
     """Send a request once."""
-    with _connecting(what):
-        async with send(middlewares=(partial(_once, what=what),)) as response:
+    with connecting(what):
+        async with send(middlewares=(partial(once, what=what),)) as response:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                raise _error(response, await _read_body(response, TOKEN_SIZE), what)
+                raise refusal(response, await _read_body(response, TOKEN_SIZE), what)
             body = await _read_body(response, size + 1)
     if len(body) > size:
         raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
@@ -417,46 +337,6 @@ async def _send(
     )
 
 
-class _Response(ClientResponse):
-    """A response that is not held up for ever by interim ones."""
-
-    @override
-    async def start(self, connection: Connection) -> ClientResponse:
-        """Read the head of the response, and give up if it does not come."""
-        protocol = connection.protocol
-        assert protocol is not None
-        read, left = protocol.read, MAX_INTERIM
-
-        async def limited() -> object:
-            nonlocal left
-            if left < 0:
-                raise ClientPayloadError("Too many interim responses")
-            left -= 1
-            return await read()
-
-        # aiohttp reads on while there are more, without letting anybody else run.
-        vars(protocol)["read"] = limited
-        try:
-            return await super().start(connection)
-        finally:
-            del vars(protocol)["read"]
-
-
-def _connection_error(err: Exception, what: str) -> PlexConnectionError:
-    """Return the error for a connection that failed."""
-    kind: type[PlexConnectionError] = PlexConnectionError
-    if isinstance(err, ClientSSLError):
-        kind = PlexCertificateError
-    elif isinstance(err, ClientConnectorDNSError):
-        kind = PlexNameError
-    return kind(f"{what}: {type(err).__name__}")
-
-
-def _harmless(err: Exception) -> Exception | None:
-    """Return a cause that may be logged: others quote an answer that is no HTTP."""
-    return err if isinstance(err, OSError) else None
-
-
 async def read_stream(response: ClientResponse, size: int) -> bytes:
     """Return the body of a streamed answer, of at most `size` bytes.
 
@@ -464,7 +344,7 @@ async def read_stream(response: ClientResponse, size: int) -> bytes:
     takes more than 15 seconds.
     """
     what = f"GET {response.url.path}"
-    with _connecting(what):
+    with connecting(what):
         async with asyncio.timeout(TOTAL_TIMEOUT):
             body = await _read_body(response, size + 1)
     if len(body) > size:
@@ -481,55 +361,3 @@ async def _read_body(response: ClientResponse, size: int) -> bytes:
             # There may be more already, and others want to go on meanwhile.
             await asyncio.sleep(0)
     return bytes(body[:size])
-
-
-def _error(response: ClientResponse, body: bytes, what: str) -> PlexError:
-    """Return the error that a refusing answer stands for."""
-    status = response.status
-    code = _error_code(body)
-    kind: type[PlexError] | None = None
-    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind = _ERROR_BY_CODE.get(code or 0) or _ERROR_BY_STATUS.get(status)
-        # The older account API tells a dead token in this way, without a code.
-        if status == HTTPStatus.UNPROCESSABLE_ENTITY and b"invalid token" in (
-            body.lower()
-        ):
-            kind = PlexAuthenticationError
-    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind = PlexServerError
-    return (kind or PlexResponseError)(
-        f"{what}: HTTP {status}" + (f", Plex error {code}" if code else ""),
-        status=status,
-        code=code,
-        retry_after=_retry_after(response.headers.get(hdrs.RETRY_AFTER)),
-    )
-
-
-def _error_code(body: bytes) -> int | None:
-    """Return Plex's code from an error body; media servers send HTML without one."""
-    try:
-        match decode(body):
-            case {"errors": [dict(error), *_]} | {
-                "errors": {"error": [dict(error), *_]}
-            }:
-                return integer(error, "code")
-    except ValueError:
-        pass
-    return None
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, None if it makes no sense."""
-    if value is None:
-        return None
-    if value.isdecimal():
-        seconds = float(value)
-    else:
-        try:
-            when = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        if when.tzinfo is None:
-            when = when.replace(tzinfo=UTC)
-        seconds = (when - datetime.now(UTC)).total_seconds()
-    return seconds if 0 < seconds <= MAX_RETRY_AFTER else None

@@ -14,8 +14,9 @@ from .http import (
     ClientIdentity,
     PlexSession,
 )
-from .models import Picture, Pin, ServerList, User
+from .models import Picture, Pin, User
 from .reading import Json, parse_url, required
+from .resources import ServerList
 
 PLEX_TV_URL: Final = "https://plex.tv"
 AUTH_PAGE_URL: Final = "https://app.plex.tv/auth"

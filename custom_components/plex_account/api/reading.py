@@ -28,6 +28,7 @@ XML_PIECE: Final = 16 * 1024
 MAX_NAME: Final = 255
 MAX_SECRET: Final = 2048
 MAX_URL: Final = 2048
+MAX_VERSION: Final = 64
 # More than any number of Plex's has, and less than Python refuses to read.
 MAX_DIGITS: Final = 20
 

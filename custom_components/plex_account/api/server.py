@@ -20,13 +20,9 @@ from .http import (
     ClientIdentity,
     PlexSession,
 )
-from .models import (
-    Connection,
-    ServerIdentity,
-    SourceConnectionInformation,
-    TransientToken,
-)
+from .models import ServerIdentity, TransientToken
 from .remote_access import ServerAccount, concerns_remote_access, is_published
+from .resources import Connection, SourceConnectionInformation
 
 # What the server is to tell; the scan of a library alone would be 1,600 messages.
 _FILTERS = {"filters": "reachability,preference"}

@@ -1,0 +1,105 @@
+"""How aiohttp is kept from more than it is told, and what its errors stand for."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.cookies import SimpleCookie
+from typing import Final, override
+
+from aiohttp import (
+    ClientConnectorDNSError,
+    ClientError,
+    ClientHandlerType,
+    ClientOSError,
+    ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
+    ClientSSLError,
+    ServerDisconnectedError,
+    hdrs,
+)
+from aiohttp.connector import Connection
+
+from .exceptions import (
+    PlexCertificateError,
+    PlexConnectionError,
+    PlexNameError,
+    PlexTimeoutError,
+)
+
+# Answers such as 102 that only say that there will be one.
+MAX_INTERIM: Final = 8
+
+
+async def without_cookies(
+    req: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
+    """Send a request once, whatever cookies there are."""
+    req.headers.pop(hdrs.COOKIE, None)
+    req.response_class = _Response
+    return await handler(req)
+
+
+@contextmanager
+def connecting(what: str) -> Generator[None]:
+    """Turn what aiohttp raises where a connection fails into a PlexError."""
+    try:
+        yield
+    except TimeoutError as err:
+        raise PlexTimeoutError(f"{what}: no connection in time") from err
+    except (ClientError, UnicodeError) as err:
+        # The latter is Python's own resolver's, about a name that can't be one.
+        raise _connection_error(err, what) from _harmless(err)
+
+
+async def once(
+    req: ClientRequest, handler: ClientHandlerType, *, what: str
+) -> ClientResponse:
+    """Send a request, and do not let aiohttp send it again by itself."""
+    try:
+        response = await without_cookies(req, handler)
+    except (ClientOSError, ServerDisconnectedError) as err:
+        # As one of its own errors, aiohttp would send a DELETE or a GET again.
+        raise _connection_error(err, what) from _harmless(err)
+    if response.cookies:
+        response.cookies = SimpleCookie()
+    return response
+
+
+class _Response(ClientResponse):
+    """A response that is not held up for ever by interim ones."""
+
+    @override
+    async def start(self, connection: Connection) -> ClientResponse:
+        """Read the head of the response, and give up if it does not come."""
+        protocol = connection.protocol
+        assert protocol is not None
+        read, left = protocol.read, MAX_INTERIM
+
+        async def limited() -> object:
+            nonlocal left
+            if left < 0:
+                raise ClientPayloadError("Too many interim responses")
+            left -= 1
+            return await read()
+
+        # aiohttp reads on while there are more, without letting anybody else run.
+        vars(protocol)["read"] = limited
+        try:
+            return await super().start(connection)
+        finally:
+            del vars(protocol)["read"]
+
+
+def _connection_error(err: Exception, what: str) -> PlexConnectionError:
+    """Return the error for a connection that failed."""
+    kind: type[PlexConnectionError] = PlexConnectionError
+    if isinstance(err, ClientSSLError):
+        kind = PlexCertificateError
+    elif isinstance(err, ClientConnectorDNSError):
+        kind = PlexNameError
+    return kind(f"{what}: {type(err).__name__}")
+
+
+def _harmless(err: Exception) -> Exception | None:
+    """Return a cause that may be logged: others quote an answer that is no HTTP."""
+    return err if isinstance(err, OSError) else None

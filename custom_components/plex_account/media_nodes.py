@@ -1,0 +1,113 @@
+"""What the media panel shows: items of a library, and the folders that they are in."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from homeassistant.components.media_player import BrowseMedia, MediaClass, MediaType
+from homeassistant.components.media_source import BrowseMediaSource
+from homeassistant.core import HomeAssistant
+
+from .api import PAGE_SIZE, Item, ItemType, Page, SectionType
+from .const import DOMAIN
+from .media import async_picture, item_identifier, subtitle
+from .server_coordinator import PlexServerCoordinator
+
+CLASSES: Final = {
+    ItemType.MOVIE: (MediaClass.MOVIE, MediaType.MOVIE),
+    ItemType.SHOW: (MediaClass.TV_SHOW, MediaType.TVSHOW),
+    ItemType.SEASON: (MediaClass.SEASON, MediaType.SEASON),
+    ItemType.EPISODE: (MediaClass.EPISODE, MediaType.EPISODE),
+    ItemType.ARTIST: (MediaClass.ARTIST, MediaType.ARTIST),
+    ItemType.ALBUM: (MediaClass.ALBUM, MediaType.ALBUM),
+    ItemType.TRACK: (MediaClass.TRACK, MediaType.TRACK),
+    ItemType.PHOTO: (MediaClass.IMAGE, MediaType.IMAGE),
+    ItemType.CLIP: (MediaClass.VIDEO, MediaType.VIDEO),
+    ItemType.COLLECTION: (MediaClass.DIRECTORY, ""),
+    ItemType.PLAYLIST: (MediaClass.PLAYLIST, MediaType.PLAYLIST),
+}
+SECTION_CLASSES: Final = {
+    SectionType.MOVIE: MediaClass.MOVIE,
+    SectionType.SHOW: MediaClass.TV_SHOW,
+    SectionType.ARTIST: MediaClass.ARTIST,
+    SectionType.PHOTO: MediaClass.IMAGE,
+}
+
+
+def folder(
+    identifier: str,
+    title: str,
+    children: Sequence[BrowseMedia] | None = None,
+    *,
+    media_class: MediaClass = MediaClass.DIRECTORY,
+    can_search: bool = False,
+) -> BrowseMediaSource:
+    """Return something that can only be opened."""
+    return BrowseMediaSource(
+        domain=DOMAIN,
+        identifier=identifier,
+        media_class=MediaClass.DIRECTORY,
+        media_content_type="",
+        title=title,
+        can_play=False,
+        can_expand=True,
+        can_search=can_search,
+        children=children,
+        children_media_class=media_class,
+    )
+
+
+def page_node(
+    hass: HomeAssistant,
+    server: PlexServerCoordinator,
+    identifier: str,
+    title: str,
+    page: Page,
+    start: int,
+    *,
+    media_class: MediaClass = MediaClass.DIRECTORY,
+    is_mixed: bool = False,
+) -> BrowseMediaSource:
+    """Return a page of items; the first is followed by all others."""
+    others = range(PAGE_SIZE, page.total if start == 0 else 0, PAGE_SIZE)
+    return folder(
+        identifier,
+        title,
+        [
+            *(
+                item_node(hass, server, item, is_mixed=is_mixed)
+                for item in page.items
+                if item.is_folder or item.files
+            ),
+            *(
+                folder(
+                    f"{identifier}/from/{other}",
+                    f"{other + 1} - {min(other + PAGE_SIZE, page.total)}",
+                    media_class=media_class,
+                )
+                for other in others
+            ),
+        ],
+        media_class=media_class,
+    )
+
+
+def item_node(
+    hass: HomeAssistant, server: PlexServerCoordinator, item: Item, *, is_mixed: bool
+) -> BrowseMediaSource:
+    """Return an item; among others of all kinds it says where it belongs."""
+    title, told = item.title, subtitle(item)
+    if told and (is_mixed or item.type is ItemType.MOVIE):
+        title = f"{title} ({told})"
+    elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
+        title = f"{item.index}. {title}"
+    media_class, content_type = CLASSES[item.type]
+    return BrowseMediaSource(
+        domain=DOMAIN,
+        identifier=item_identifier(server, item),
+        media_class=media_class,
+        media_content_type=content_type,
+        title=title,
+        can_play=bool(item.files),
+        can_expand=item.is_folder,
+        thumbnail=async_picture(hass, server, item),
+    )

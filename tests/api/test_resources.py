@@ -1,0 +1,94 @@
+"""How servers and their connections are read."""
+
+import pytest
+
+from custom_components.plex_account.api import Connection, Resource
+from custom_components.plex_account.api.reading import Json
+
+from .test_models import CONNECTION, CONNECTION_READ, RESOURCE
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        None,
+        "",
+        5,
+        [],
+        "plex.example.com:32400",
+        "//plex.example.com:32400",
+        "/identity",
+        "https://",
+        "https://:32400",
+        "https:///identity",
+        "ftp://plex.example.com:32400",
+        "file:///etc/passwd",
+        "ws://plex.example.com:32400",
+        "https://plex.example.com:0",
+        "https://plex.example.com:99999",
+        "https://plex.example.com:-1",
+        "https://plex.example.com:port",
+        "https://[::1:32400",
+        "https://[::1]]:32400",
+        "https://\u00ad:32400",
+        "https://xn--:32400",
+        "https://ada:secret@plex.example.com:32400",
+        "https://plex.example.com:32400/?to=elsewhere",
+        "https://plex.example.com:32400/#elsewhere",
+        "https://plex.example.com:32400/cgi-bin/reboot.cgi",
+        "https://][@",
+        "https://[::1%25eth0]:32400",
+        "https://plex%2Eexample.com:32400",
+        "https://plex.example.com:32400\n",
+        "https://plex.example.com\\@elsewhere:32400",
+        "https://" + "a" * 2048,
+    ],
+)
+def test_bad_uri(uri: Json) -> None:
+    """A connection that nobody can use is dropped, the others stay."""
+    bad = {**CONNECTION, "uri": uri}
+    assert Connection.from_json(bad) is None
+    assert Connection.from_json({k: v for k, v in bad.items() if k != "uri"}) is None
+    resource = Resource.from_json({**RESOURCE, "connections": [bad, CONNECTION, bad]})
+    assert resource.connections == (CONNECTION_READ,)
+
+
+@pytest.mark.parametrize(
+    ("uri", "protocol", "host", "port", "ipv6"),
+    [
+        ("http://192.168.1.2:32400", "http", "192.168.1.2", 32400, False),
+        ("HTTPS://Plex.Example.COM:8443/", "https", "plex.example.com", 8443, False),
+        ("https://plex.example.com", "https", "plex.example.com", 443, False),
+        ("http://plex.example.com", "http", "plex.example.com", 80, False),
+        ("http://[2001:DB8::1]:32400", "http", "2001:db8::1", 32400, True),
+        ("https://plex.exämple.com:1", "https", "plex.exämple.com", 1, False),
+    ],
+)
+def test_uri(uri: str, protocol: str, host: str, port: int, ipv6: bool) -> None:
+    """A URI is kept as it is, and says what else is not told."""
+    assert Connection.from_json({"uri": uri}) == Connection(
+        uri=uri.rstrip("/"),
+        protocol=protocol,
+        address=host,
+        port=port,
+        local=False,
+        relay=False,
+        ipv6=ipv6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "flag", "expected"),
+    [
+        ("10.0.0.1", None, False),
+        ("10.0.0.1", True, True),
+        ("2001:db8::1", None, True),
+        ("2001:db8::1", False, True),
+        ("plex.example.com", False, False),
+    ],
+)
+def test_ipv6(address: str, flag: bool | None, expected: bool) -> None:
+    """An IPv6 address is known by what it looks like, too."""
+    read = Connection.from_json({**CONNECTION, "address": address, "IPv6": flag})
+    assert read is not None
+    assert read.ipv6 is expected

@@ -1,0 +1,64 @@
+"""What is no connection that works."""
+
+import socket
+
+from aiohttp import ClientSession, TCPConnector
+from aiohttp.abc import ResolveResult
+import pytest
+from yarl import URL
+
+from custom_components.plex_account.api import ClientIdentity, PlexConnectionError
+from tests.plex_emulator import LoopbackResolver
+
+from . import TOKEN, request
+from .sockets import raw_server
+
+
+class PlainResolver(LoopbackResolver):
+    """Minds what a name looks like, in the way of Python's own resolver."""
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        """Look a name up as socket.getaddrinfo does."""
+        host.encode("idna")
+        return await super().resolve(host, port, family)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"SSH-2.0-OpenSSH_9.9\r\n",
+        b"HTTP/1.1 two hundred\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\0" * 1000,
+    ],
+    ids=lambda garbage: garbage[:40],
+)
+async def test_no_http(
+    session: ClientSession, identity: ClientIdentity, garbage: bytes
+) -> None:
+    """What speaks something else is a connection that does not work."""
+    async with raw_server(garbage) as server:
+        with pytest.raises(PlexConnectionError):
+            await request(session, identity, "GET", URL(server.url), token=TOKEN)
+    assert server.connections == 3
+
+
+@pytest.mark.parametrize(
+    "host", ["nowhere.invalid", "a..b", f"{'a' * 64}.plex.direct", "h h", "0"]
+)
+@pytest.mark.parametrize("resolver_type", [LoopbackResolver, PlainResolver])
+async def test_bad_name(
+    identity: ClientIdentity, host: str, resolver_type: type[LoopbackResolver]
+) -> None:
+    """A name that does not resolve, or is none, is a connection that does not work."""
+    connector = TCPConnector(resolver=resolver_type())
+    async with ClientSession(connector=connector) as session:
+        with pytest.raises(PlexConnectionError):
+            await request(session, identity, "GET", URL(f"http://{host}:1"))
