@@ -8,7 +8,7 @@ from pathlib import Path
 import re
 import shutil
 import time
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from playwright.async_api import (
     Browser,
@@ -266,6 +266,7 @@ class Actions:
     def __init__(self, frontend: Frontend) -> None:
         """Use that page of this frontend."""
         self._frontend = frontend
+        self._action = ""
         self.root = frontend.page.locator("tools-action")
         self.error = self.root.locator("ha-alert")
         self.answer = self.root.locator(".response")
@@ -274,6 +275,7 @@ class Actions:
 
     async def choose(self, action: str) -> None:
         """Open the page, and choose one of the integration's actions."""
+        self._action = action
         picker = self.root.locator("ha-service-picker")
         await self._frontend.open("/config/tools/action")
         # The frontend learns only seconds later which fields a new action has.
@@ -298,7 +300,9 @@ class Actions:
 
     async def link(self, action: str) -> None:
         """Open an action by a link, as My Home Assistant does."""
-        await self._frontend.load(f"/config/tools/action?service={action}")
+        self._action = action
+        await self._frontend.load(f"/config/tools/action?service={DOMAIN}.{action}")
+        await self._modes.first.click()
 
     async def paste(self, action: str, example: str) -> None:
         """Open an action by a link, and paste an example in YAML mode."""
@@ -306,54 +310,47 @@ class Actions:
         # The frontend remembers it.
         await self._modes.last.click()
         editor = self.root.locator("ha-yaml-editor .cm-content").first
-        await expect(editor).to_contain_text(f"action: {action}")
+        await expect(editor).to_contain_text(f"action: {DOMAIN}.{action}")
         await editor.click()
         await self._frontend.page.keyboard.press("ControlOrMeta+a")
         await self._frontend.page.keyboard.insert_text(example)
 
-    async def choose_account(self, title: str) -> None:
-        """Choose the account, which is optional."""
-        await self._enable("ha-selector-config_entry")
-        await self._pick("ha-selector-config_entry", title)
-
-    async def choose_server(self, name: str) -> None:
-        """Choose the server, which is optional."""
-        await self._enable("ha-selector-device")
-        await self._pick("ha-selector-device", name)
-
-    async def fill(self, value: str) -> None:
-        """Fill in the only field for text."""
-        await self._enable("ha-selector-text")
-        await self.root.locator("ha-selector-text input").fill(value)
-
-    async def refresh(self) -> None:
-        """Turn the only switch on. What has a default is filled in from the start."""
-        await self.root.locator("ha-selector-boolean ha-switch").click()
+    async def fill(self, **values: str | bool) -> None:
+        """Fill fields in, all of which are optional."""
+        for field, value in values.items():
+            name = self._frontend.texts(f"services.{self._action}.fields.{field}.name")
+            row = self.root.locator("ha-settings-row").filter(
+                has=self._frontend.page.get_by_text(name, exact=True)
+            )
+            if isinstance(value, bool):
+                # What has a default is filled in from the start, and that is off.
+                await row.locator("ha-switch").click()
+                continue
+            checkbox = row.locator("ha-checkbox")
+            await checkbox.click()
+            await expect(checkbox).to_have_js_property("checked", value=True)
+            picker = row.locator("ha-picker-field")
+            box = row.locator("ha-selector-text input")
+            await picker.or_(box).first.wait_for()
+            if await box.count():
+                await box.fill(value)
+            else:
+                await self._pick(row, value)
 
     async def perform(self) -> None:
         """Perform the action."""
         await self.root.locator(".card-actions ha-progress-button").click()
 
-    async def _enable(self, selector: str) -> None:
-        """Say that a field, which is optional, is to be filled in."""
-        field = self._frontend.page.locator(selector)
-        checkbox = self.root.locator("ha-settings-row", has=field).locator(
-            "ha-checkbox"
-        )
-        await checkbox.click()
-        await expect(checkbox).to_have_js_property("checked", value=True)
-
-    async def _pick(self, selector: str, text: str) -> None:
+    async def _pick(self, row: Locator, text: str) -> None:
         """Pick from a list that opens."""
-        await self.root.locator(f"{selector} ha-picker-field").click()
+        await row.locator("ha-picker-field").click()
         await (
-            self.root.locator(f"{selector} ha-picker-combo-box ha-combo-box-item")
+            row.locator("ha-picker-combo-box ha-combo-box-item")
             .filter(has_text=text)
             .first.click()
         )
         # What is filled in before that would be forgotten.
-        field = self.root.locator(f"{selector} ha-picker-field")
-        await expect(field).to_contain_text(text)
+        await expect(row.locator("ha-picker-field")).to_contain_text(text)
 
 
 class Menu:
@@ -390,10 +387,12 @@ async def frontend(
     token: str | None = None,
     language: str = "en",
     viewport: ViewportSize = DESKTOP,
+    color_scheme: Literal["dark", "light"] = "light",
 ) -> AsyncGenerator[Frontend]:
     """Open a window; the user who has the token is logged in."""
     context = await browser.new_context(
         viewport=viewport,
+        color_scheme=color_scheme,
         locale="en-GB",
         timezone_id="UTC",
         reduced_motion="reduce",

@@ -57,7 +57,7 @@ class EmulatorClient:
         self._session = session
         self.url = url
 
-    async def __call__(self, action: str, **arguments: str) -> Any:
+    async def __call__(self, action: str, **arguments: str | bool) -> Any:
         """Do one of the actions of its control API."""
         async with self._session.post(
             f"{self.url}/_emulator/{action}", json=arguments

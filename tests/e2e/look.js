@@ -4,6 +4,7 @@ async (patience) => {
   let texts;
   let pending;
   let wrong;
+  const backgrounds = {};
 
   // Whether a part of a text is hidden, and can't be scrolled to. The sizes of elements are
   // rounded; those of a range are not.
@@ -50,10 +51,27 @@ async (patience) => {
     }
   };
 
+  // The picture of a card is its background.
+  const lookAtBackground = (element) => {
+    const [, url] = getComputedStyle(element).backgroundImage.match(/^url\("(.+)"\)$/) ?? [];
+    if (url) {
+      backgrounds[url] ??= Object.assign(new Image(), { src: url });
+      lookAtImage(backgrounds[url]);
+    }
+  };
+
   const lookAtIcon = (icon) => {
     const drawing = icon.shadowRoot?.querySelector("ha-svg-icon");
     if (icon.icon && !drawing?.path) {
       pending.push(icon.icon);
+    }
+  };
+
+  // What is to be filled in is loaded when it is needed.
+  const lookAtSelector = (selector) => {
+    const field = selector.shadowRoot?.firstElementChild;
+    if (!field?.shadowRoot?.childElementCount) {
+      pending.push(field?.localName ?? "ha-selector");
     }
   };
 
@@ -81,7 +99,10 @@ async (patience) => {
         lookAtImage(element);
       } else if (element.localName === "ha-icon") {
         lookAtIcon(element);
+      } else if (element.localName === "ha-selector") {
+        lookAtSelector(element);
       }
+      lookAtBackground(element);
       lookAtTexts(element);
     }
   };

@@ -1,10 +1,11 @@
 """The integration in a real Home Assistant's frontend, clicked through in Chromium."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from playwright.async_api import Browser
 import pytest
@@ -12,7 +13,7 @@ from yarl import URL
 
 from tests.translations import LANGUAGES
 
-from .browser import CHROMIUM, PHONE, SMALL_PHONE, Folder, chromium, frontend
+from .browser import CHROMIUM, DESKTOP, PHONE, SMALL_PHONE, Folder, chromium, frontend
 from .emulator_process import EmulatorClient
 from .hass_client import HassClient
 from .tour import Tour
@@ -55,6 +56,7 @@ async def test_tour(
         await tour.add_with_password()
         await tour.see_integration()
         await tour.watch()
+        await tour.watch_converted()
         await tour.paste_examples()
         await tour.add_with_link_code()
         await tour.perform_actions()
@@ -69,62 +71,57 @@ async def test_tour(
         await tour.remove()
 
 
-@asynccontextmanager
-async def language_of(home: HassClient, language: str) -> AsyncGenerator[None]:
-    """Let a user, and meanwhile the home, speak a language."""
-    await home.command(
-        "frontend/set_user_data", key="language", value={"language": language}
-    )
-    # Entities have their names from it.
-    await home.command("config/core/update", language=language)
-    yield
-    await home.command("config/core/update", language="en")
-
-
 @pytest.fixture
-async def phone_user(home: HassClient) -> HassClient:
+async def anna(home: HassClient) -> HassClient:
     """Return another administrator."""
     return await home.add_user("anna", "password-home-anna", group="system-admin")
 
 
+type Touring = Callable[..., AbstractAsyncContextManager[Tour]]
+
+
+@pytest.fixture
+def touring(
+    anna: HassClient, plex_world: EmulatorClient, browser: Browser, pictures: Path
+) -> Touring:
+    """Return what lets a user, and meanwhile the home, speak a language."""
+
+    @asynccontextmanager
+    async def tour(language: str, **options: Any) -> AsyncGenerator[Tour]:
+        await anna.command(
+            "frontend/set_user_data", key="language", value={"language": language}
+        )
+        # Entities have their names from it.
+        await anna.command("config/core/update", language=language)
+        for entry in await anna.entries():
+            await anna.rest(
+                "POST", f"config/config_entries/entry/{entry['entry_id']}/reload"
+            )
+        width = options["viewport"]["width"]
+        album = Folder(pictures, f"{language}-{width}")
+        async with frontend(
+            browser, anna.url, album, token=anna.token, language=language, **options
+        ) as window:
+            yield Tour(anna, plex_world, window)
+        await anna.command("config/core/update", language="en")
+
+    return tour
+
+
 @pytest.mark.xdist_group("e2e")
-async def test_phones(
-    phone_user: HassClient,
-    plex_world: EmulatorClient,
-    browser: Browser,
-    pictures: Path,
-) -> None:
+async def test_languages(touring: Touring) -> None:
     """Who speaks another language reads nothing else of ours, and all of it fits."""
-    async with (
-        language_of(phone_user, "de"),
-        frontend(
-            browser,
-            phone_user.url,
-            Folder(pictures, "german-phone"),
-            token=phone_user.token,
-            language="de",
-            viewport=PHONE,
-        ) as window,
-    ):
-        tour = Tour(phone_user, plex_world, window)
+    async with touring("de", viewport=PHONE, color_scheme="dark") as tour:
         await tour.add_with_password()
         await tour.see_integration()
         await tour.reconfigure()
         await tour.perform_main_action()
-    (entry,) = await phone_user.entries()
+        await tour.see_what_happens()
+    async with touring("fr", viewport=SMALL_PHONE) as tour:
+        await tour.see_what_happens()
+    async with touring("en", viewport=DESKTOP, color_scheme="dark") as tour:
+        await tour.see_integration()
+        await tour.see_what_happens()
     for language in LANGUAGES:
-        async with (
-            language_of(phone_user, language),
-            frontend(
-                browser,
-                phone_user.url,
-                Folder(pictures, f"small-phone-{language}"),
-                token=phone_user.token,
-                language=language,
-                viewport=SMALL_PHONE,
-            ) as window,
-        ):
-            await phone_user.rest(
-                "POST", f"config/config_entries/entry/{entry['entry_id']}/reload"
-            )
-            await Tour(phone_user, plex_world, window).glance()
+        async with touring(language, viewport=SMALL_PHONE) as tour:
+            await tour.glance()

@@ -1,5 +1,6 @@
 """What a person sees and does in the frontend: the browser tests, and the pictures."""
 
+from contextlib import suppress
 import json
 from pathlib import Path
 import re
@@ -7,12 +8,13 @@ import re
 from playwright.async_api import Locator, expect
 from yarl import URL
 
+from homeassistant.util.yaml import parse_yaml
 from tests.plex_emulator.demo_library import FILMS
 
 from .browser import Actions, Dialog, Frontend, Menu
 from .child import ROOT
 from .emulator_process import EmulatorClient
-from .hass_client import HassClient
+from .hass_client import HassClient, HassError
 from .hass_process import DOMAIN, TEXT
 from .media_panel import MediaPanel
 from .waiting import eventually
@@ -36,14 +38,18 @@ BLUEPRINT = "Plex: warn when a server is unreachable"
 ACCOUNT_ENTITIES = ("binary_sensor.plex_pass", "binary_sensor.two_factor")
 SERVER_ENTITIES = ("sensor.connection", "button.renew_transient_token")
 
+# What has to be changed at a server for an issue, which is told and no more.
+TROUBLE: dict[str, dict[str, str | bool]] = {
+    "server_too_old": {"version": "1.15.3.876-ad6e39743"},
+    "server_unclaimed": {"claimed": False},
+    "encryption_required": {"encrypt": False, "https_required": True},
+}
+
 ACTIONS_PAGE = ROOT / "docs" / "actions.md"
 # An action with all that it is given, in the documentation.
 EXAMPLE = re.compile(
-    rf"^```yaml\n(action: ({DOMAIN}\.\w+)\n.*?)^```$", re.MULTILINE | re.DOTALL
+    rf"^```yaml\n(action: {DOMAIN}\.(\w+)\n.*?)^```$", re.MULTILINE | re.DOTALL
 )
-# What is filled in there is nobody's.
-ENTRY_ID = re.compile(r"(?<=config_entry_id: )\w+")
-DEVICE_ID = re.compile(r"(?<=device_id: )\w+")
 
 AUTOMATION = f"""\
 alias: Count the servers
@@ -193,35 +199,39 @@ class Tour:
         await actions.perform()
         await expect(actions.error).to_contain_text(USERNAME)
         await self._picture("server-required")
-        await actions.choose_server(SERVER)
+        await actions.fill(device_id=SERVER)
         await self._perform(actions, "get_transient_token", "token: transient-")
         await self.perform_main_action()
 
     async def paste_examples(self) -> None:
         """Perform each example of an action as it is pasted, and as it is linked."""
         actions = Actions(self._frontend)
-        entry_id = await self._entry_id()
-        devices = await self._home.devices(entry_id)
-        device_id = next(item["id"] for item in devices if item["name"] == SERVER)
-        # As the form that a link opens, which is empty, unlike that of a pasted one.
-        await actions.link(f"{DOMAIN}.get_user_details")
-        await actions.perform()
-        await expect(actions.response).to_contain_text(f"username: {USERNAME}")
-        await self._picture("linked-action", may_clip=True)
         for example, action in EXAMPLE.findall(ACTIONS_PAGE.read_text()):
-            # Nobody has ours.
-            mine = ENTRY_ID.sub(entry_id, DEVICE_ID.sub(device_id, example))
-            await actions.paste(action, mine)
-            await actions.perform()
-            await expect(actions.response).to_be_visible()
-            await expect(actions.error).to_have_count(0)
+            await actions.paste(action, example)
+            await self._expect_response(actions)
+            content = parse_yaml(example)
+            assert isinstance(content, dict)
+            values = content["data"]
+            if "device_id" in values:
+                # A form has a list of servers in the place of a template.
+                values["device_id"] = SERVER
+            await actions.link(action)
+            await actions.fill(**values)
+            await self._expect_response(actions)
+            await self._picture(f"linked-{action.replace('_', '-')}", may_clip=True)
+
+    async def _expect_response(self, actions: Actions) -> None:
+        """Perform an action, which has nothing to complain about."""
+        await actions.perform()
+        await expect(actions.response).to_be_visible()
+        await expect(actions.error).to_have_count(0)
 
     async def perform_main_action(self) -> None:
         """Look up where a server can be reached."""
         name = "get_source_connection_information"
         server = await self._plex.server(SERVER)
         actions = await self._begin_action(name)
-        await actions.fill(f"server://{server['machine_identifier']}")
+        await actions.fill(source=f"server://{server['machine_identifier']}")
         await self._perform(actions, name, "access_token: transient-")
 
     async def automate(self) -> None:
@@ -275,7 +285,7 @@ class Tour:
         dialog = self._dialog
         await self._plex("revoke_tokens", account=USERNAME)
         actions = await self._begin_action("get_user_details")
-        await actions.refresh()
+        await actions.fill(refresh=True)
         await actions.perform()
         await expect(actions.error).to_contain_text("plex.tv")
         await self._picture("revoked")
@@ -344,14 +354,32 @@ class Tour:
         await expect(rows.filter(has_text="Cellar")).to_have_count(0)
         await self._picture("servers-chosen")
 
+    async def see_what_happens(self) -> None:
+        """Look at all that an account that is set up has, in its good and bad days."""
+        await self.watch()
+        await self.sign_in_in_the_browser()
+        await self.see_repairs()
+        await self.allow_plain_http()
+
+    async def see_repairs(self) -> None:
+        """Read what is wrong with a server, in one way after the other."""
+        page = self._page
+        issue = page.locator("dialog-repairs-issue")
+        for key, trouble in TROUBLE.items():
+            await self._change_server(**trouble)
+            await self._open_issue(key)
+            await expect(issue.locator("ha-markdown")).to_contain_text(SERVER)
+            await expect(issue.locator("a[href*='troubleshooting']")).to_be_visible()
+            await self._picture(key.replace("_", "-"))
+            await page.keyboard.press("Escape")
+            await expect(issue.locator("ha-dialog")).to_have_count(0)
+        await self._change_server()
+
     async def allow_plain_http(self) -> None:
         """Repair that a server no longer encrypts, until it does again."""
         page = self._page
-        rows = page.locator("ha-config-repairs ha-list-item-button")
-        lost = self._texts("issues.encryption_lost.title", name=SERVER)
-        await self._encrypt("no")
-        await self._frontend.open("/config/repairs")
-        await rows.filter(has_text=lost).click()
+        await self._change_server(encrypt=False)
+        await self._open_issue("encryption_lost")
         dialog = self._dialog
         await expect(dialog.root.locator("ha-markdown")).to_contain_text(
             self._texts(
@@ -366,26 +394,36 @@ class Tour:
         await self._picture("plain-http-allowed")
         await dialog.close()
 
-        await rows.filter(
-            has_text=self._texts("issues.unencrypted.title", name=SERVER)
-        ).click()
+        await self._open_issue("unencrypted")
         issue = page.locator("dialog-repairs-issue")
         await expect(issue.locator("ha-markdown")).to_contain_text(USERNAME)
         await expect(issue.locator("a[href*='troubleshooting']")).to_be_visible()
         await self._picture("unencrypted")
         await page.keyboard.press("Escape")
-        await self._encrypt("yes")
-        await expect(rows).to_have_count(0)
+        await self._change_server()
+        await expect(self._issues()).to_have_count(0)
         await self._picture("repaired")
 
-    async def _encrypt(self, encrypt: str) -> None:
-        """Turn secure connections of the server on or off, and let it be noticed."""
-        await self._plex("encrypt_server", server=SERVER, encrypt=encrypt)
+    async def _open_issue(self, key: str) -> None:
+        """Open an issue of the server in the list of repairs."""
+        await self._frontend.open("/config/repairs")
+        title = self._texts(f"issues.{key}.title", name=SERVER)
+        await self._issues().filter(has_text=title).click()
+
+    def _issues(self) -> Locator:
+        """Return what is to be repaired."""
+        return self._page.locator("ha-config-repairs ha-list-item-button")
+
+    async def _change_server(self, **changes: str | bool) -> None:
+        """Let the server be as usual but for some changes, and let that be noticed."""
+        await self._plex("change_server", server=SERVER, **changes)
         account = {"config_entry_id": await self._entry_id(), "refresh": True}
         await self._home.action("get_user_details", **account)
-        await self._home.action(
-            "get_source_connection_information", source=SERVER, **account
-        )
+        # It is looked for, whether or not it is found.
+        with suppress(HassError):
+            await self._home.action(
+                "get_source_connection_information", source=SERVER, **account
+            )
 
     async def watch(self) -> None:
         """Look for films in the media panel, and play them in the browser."""
@@ -399,13 +437,18 @@ class Tour:
         await panel.pause(15)
         await self._picture("film", may_clip=True)
         await panel.stop()
-        await panel.play(CONVERTED)
-        await panel.seek(10)
-        await panel.stop()
         await panel.open("Plex Account", SERVER)
         await panel.search("fog")
         await expect(panel.card("Fog (The lighthouse keepers · S1E2)")).to_be_visible()
         await self._picture("media-search", may_clip=True)
+
+    async def watch_converted(self) -> None:
+        """Play what the browser can't play as it is."""
+        panel = MediaPanel(self._frontend)
+        await panel.open("Plex Account", SERVER, "Films")
+        await panel.play(CONVERTED)
+        await panel.seek(10)
+        await panel.stop()
 
     async def download_diagnostics(self, folder: Path) -> None:
         """Download the diagnostics, which tell nothing that is nobody's business."""
@@ -464,7 +507,7 @@ class Tour:
         """Choose an action and the account for it."""
         actions = Actions(self._frontend)
         await actions.choose(name)
-        await actions.choose_account(USERNAME)
+        await actions.fill(config_entry_id=USERNAME)
         return actions
 
     async def _perform(self, actions: Actions, name: str, answer: str) -> None:

@@ -9,6 +9,7 @@ from .host import CONTROL
 from .problems import RefusedError
 from .recording import Received
 from .replies import Answer, Data, json_answer
+from .resources import VERSION
 
 if TYPE_CHECKING:
     from .emulator import PlexEmulator
@@ -22,10 +23,10 @@ class Control:
         self._plex = plex
         self._actions: dict[str, Callable[..., Awaitable[object]]] = {
             "add_server": self._add_server,
+            "change_server": self._change_server,
             "claim_pin": self._claim_pin,
             "clear_requests": self._clear_requests,
             "describe": self._describe,
-            "encrypt_server": self._encrypt_server,
             "expire_pins": self._expire_pins,
             "forgive": self._forgive,
             "remove_server": self._remove_server,
@@ -57,6 +58,21 @@ class Control:
         server = await self._plex.add_server(name, owner=self._plex.account(owner))
         return {"url": server.url, "machine_identifier": server.machine_identifier}
 
+    async def _change_server(
+        self,
+        server: str,
+        *,
+        encrypt: bool = True,
+        https_required: bool = False,
+        claimed: bool = True,
+        version: str = VERSION,
+    ) -> None:
+        changed = self._plex.server(server)
+        changed.claimed = claimed
+        changed.listing.https_required = https_required
+        changed.listing.product_version = version
+        await self._plex.encrypt_server(changed, encrypt=encrypt)
+
     async def _remove_server(self, server: str) -> None:
         await self._plex.remove_server(self._plex.server(server))
 
@@ -65,11 +81,6 @@ class Control:
 
     async def _restart_server(self, server: str) -> None:
         await self._plex.server(server).restart()
-
-    async def _encrypt_server(self, server: str, encrypt: str) -> None:
-        await self._plex.encrypt_server(
-            self._plex.server(server), encrypt=encrypt == "yes"
-        )
 
     async def _start_plex_tv(self) -> None:
         self._plex.faults.clear()

@@ -14,11 +14,10 @@ from .host import Host, reserve
 from .media_server import MediaServer, Provider
 from .pins import Pin
 from .plex_tv import PlexTv
-from .resources import Connection, Listing, Player, Share
+from .resources import VERSION, Connection, Listing, Player, Share
 from .world import World
 
 FIRST_ACCOUNT_ID = 10_000_001
-VERSION = "1.43.4.10903-e5521bd8c"
 CREATED_AT = "2020-01-12T15:30:18Z"
 LONG_AGO = "2021-04-02T08:00:00Z"
 PUBLIC_IPV6 = "2001:0db8:0000:0000:0000:0000:0000:0001"

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from .accounts import Account
 from .replies import Data, plex_data
 
+VERSION = "1.43.4.10903-e5521bd8c"
 # Names below .invalid can never be resolved.
 PLEX_DIRECT = "0123456789abcdef0123456789abcdef.plex.direct.invalid"
 
