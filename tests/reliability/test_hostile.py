@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 import gzip
 import socket
@@ -11,11 +11,9 @@ import threading
 from typing import Any
 
 from aiohttp import ClientSession
-from aiohttp.test_utils import TestClient
 from hypothesis import given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
-from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
 from custom_components.plex_account import sources
@@ -46,9 +44,8 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.setup import async_setup_component
 from tests import Tick, setup_integration, state_of
-from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, PLEX_DIRECT, SERVER_POLL
+from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, SERVER_POLL
 from tests.plex_emulator import (
     Account,
     Answer,
@@ -434,128 +431,6 @@ async def test_thousands_of_addresses(
 # Encryption
 
 
-@asynccontextmanager
-async def stripped(server: MediaServer) -> AsyncGenerator[None]:
-    """Let somebody at a server's address refuse to encrypt, and answer in its place."""
-    secure = server.listeners[0]
-    await secure.close()
-    server.listeners.remove(secure)
-    plain = server.add_listener(port=secure.port)
-    await plain.start()
-    yield
-    await plain.close()
-    server.listeners.remove(plain)
-
-
-@pytest.mark.parametrize("resolved", [True, False])
-@pytest.mark.parametrize("plain_listed", [True, False])
-async def test_encryption_stripped(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    authority: CertificateAuthority,
-    resolver: LoopbackResolver,
-    hass_client: ClientSessionGenerator,
-    tick: Tick,
-    resolved: bool,
-    plain_listed: bool,
-) -> None:
-    """Where HTTPS has worked, nothing goes unencrypted until somebody allows it.
-
-    That outlives a restart, and ends when HTTPS works again.
-    """
-    assert await async_setup_component(hass, "repairs", {})
-    if resolved:
-        resolver.patterns.append("*.plex.direct")
-    await attic.listeners.pop().close()
-    context = authority.server_context(f"*.{PLEX_DIRECT}")
-    secure = attic.add_listener(ssl_context=context)
-    await attic.start()
-    name = Connection.plex_direct(
-        "192.168.1.5", secure.port, domain=PLEX_DIRECT, local=True
-    )
-    attic.listing.connections = [name]
-    if plain_listed:
-        plain = Connection.at(f"http://127.0.0.1:{secure.port}")
-        attic.listing.connections.append(plain)
-    await setup_integration(hass, config_entry)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    plex.requests.clear()
-
-    async with stripped(attic):
-        await tick(SERVER_POLL)
-        await tick(SERVER_POLL)
-        assert state_of(hass, CONNECTIVITY) == STATE_OFF
-        await hass.config_entries.async_reload(config_entry.entry_id)
-        await tick(SERVER_POLL)
-        assert state_of(hass, CONNECTIVITY) == STATE_OFF
-        tokens = {request.token for request in plex.requests.matching(host="Attic")}
-        assert tokens <= {""}
-        told = plain_listed or not resolved
-        assert issue_keys(hass) == ({"encryption_lost"} if told else set())
-        if told:
-            await fix_issue(hass_client, hass)
-            assert state_of(hass, CONNECTIVITY) == STATE_ON
-            assert "unencrypted" in issue_keys(hass)
-            assert "encryption_lost" not in issue_keys(hass)
-
-    again = attic.add_listener(port=secure.port, ssl_context=context)
-    await again.start()
-    await tick(SERVER_POLL)
-    await tick(ACCOUNT_POLL)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    assert not issue_keys(hass) & {"unencrypted", "encryption_lost"}
-    assert config_entry.runtime_data.store.https_worked(attic.machine_identifier)
-
-
-async def fix_issue(hass_client: ClientSessionGenerator, hass: HomeAssistant) -> None:
-    """Confirm the repair that can be confirmed, as an administrator does."""
-    client = await hass_client()
-    flow = await begin_to_fix(client, hass)
-    assert (await confirm(client, flow))["type"] == "create_entry"
-    await hass.async_block_till_done(wait_background_tasks=True)
-
-
-async def begin_to_fix(client: TestClient[Any, Any], hass: HomeAssistant) -> str:
-    """Open the only repair that can be confirmed, and return its flow."""
-    (issue,) = (issue for issue in ir.async_get(hass).issues.values() if issue.data)
-    response = await client.post(
-        "/api/repairs/issues/fix",
-        json={"handler": DOMAIN, "issue_id": issue.issue_id},
-    )
-    flow = await response.json()
-    assert flow["step_id"] == "confirm"
-    assert flow["description_placeholders"]["markdown_name"] == "Attic"
-    return str(flow["flow_id"])
-
-
-async def confirm(client: TestClient[Any, Any], flow: str) -> dict[str, Any]:
-    """Confirm a repair, and return what came of it."""
-    response = await client.post(f"/api/repairs/issues/fix/{flow}", json={})
-    return dict(await response.json())
-
-
-async def test_allowed_too_late(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    hass_client: ClientSessionGenerator,
-    tick: Tick,
-) -> None:
-    """Whoever confirms a repair of an account that is no longer loaded does no harm."""
-    assert await async_setup_component(hass, "repairs", {})
-    plain = Connection.at(attic.url.replace("https", "http"))
-    attic.listing.connections.append(plain)
-    await setup_integration(hass, config_entry)
-    async with stripped(attic):
-        await tick(SERVER_POLL)
-        flow = await begin_to_fix(client := await hass_client(), hass)
-        await hass.config_entries.async_unload(config_entry.entry_id)
-        assert (await confirm(client, flow))["type"] == "create_entry"
-    assert issue_keys(hass) == set()
-
-
 async def test_impostor_at_a_better_address(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -677,9 +552,9 @@ async def test_look_up_remembers_encryption(
     action = "get_source_connection_information"
     found = await call(action, source=source_of(cellar))
     assert found["preferred_uri"] == cellar.url
-    async with stripped(cellar):
-        found = await call(action, source=source_of(cellar))
-        assert found["preferred_uri"] is None
+    await cellar.encrypt(None)
+    found = await call(action, source=source_of(cellar))
+    assert found["preferred_uri"] is None
 
 
 async def test_name_of_an_own_server(
