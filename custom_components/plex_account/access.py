@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import ClientResponse
 
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.async_ import create_eager_task
 
@@ -117,28 +118,40 @@ async def _async_with_access[T](
 ) -> T:
     """Ask something of the server, and look for it while it does not answer."""
     access = await server.async_get_access()
-    asked = create_eager_task(ask(access))
     looked: asyncio.Task[ServerAccess] | None = None
+
+    async def look() -> ServerAccess:
+        try:
+            found = await server.async_replace_access(access.token, Trouble.SILENT)
+        except HomeAssistantError:
+            limit.reschedule(0)
+            raise
+        # Where it was before it is there, but slow.
+        if found.connection != access.connection:
+            limit.reschedule(0)
+        return found
+
+    @callback
+    def begin_to_look() -> None:
+        nonlocal looked
+        looked = create_eager_task(look())
+
+    # Most answers come at once, and need no task of their own.
+    timer = server.hass.loop.call_later(PATIENCE, begin_to_look)
     try:
-        done, _ = await asyncio.wait({asked}, timeout=PATIENCE)
-        if not done:
-            looked = create_eager_task(
-                server.async_replace_access(access.token, Trouble.SILENT)
-            )
-            await asyncio.wait({asked, looked}, return_when=asyncio.FIRST_COMPLETED)
-        if asked.done() or (
-            # It is there, but slow.
-            looked and (await looked).connection == access.connection
-        ):
-            return await asked
-        trouble = Trouble.LOST
+        async with asyncio.timeout(None) as limit:
+            return await ask(access)
     except PlexAuthenticationError:
         trouble = Trouble.REJECTED
     except PlexConnectionError:
         trouble = Trouble.LOST
+    except TimeoutError:
+        # It was found elsewhere, or not at all.
+        assert looked
+        return await ask(await looked)
     finally:
-        for task in filter(None, (asked, looked)):
-            if not task.cancel() and not task.cancelled():
-                # Not to be missed by anybody once the server is given up.
-                task.exception()
+        timer.cancel()
+        if looked and not looked.cancel() and not looked.cancelled():
+            # Not to be missed by anybody once the server is given up.
+            looked.exception()
     return await ask(await server.async_replace_access(access.token, trouble))

@@ -15,6 +15,7 @@ import os
 from pathlib import Path
 import random
 import re
+import sys
 import time
 
 from aiohttp import ClientError, ClientSession
@@ -45,17 +46,31 @@ SEED = 20
 TOKEN = re.compile(r"\b(?:[a-z]+-token|pin-code|transient)-[0-9a-z]{8}[0-9a-z-]*")
 
 
+# Memory that the process only keeps to use it again is no growth.
+GIVE_BACK = """
+import ctypes, gc
+gc.collect()
+ctypes.CDLL(None).malloc_trim(0)
+"""
+# Seconds that it may take to do so.
+PAUSE = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a process has."""
+    """What a process needs."""
 
     megabytes: float
     sockets: int
 
     @classmethod
-    def by(cls, pid: int) -> Used:
-        """Look at a process."""
-        folder = Path(f"/proc/{pid}")
+    async def by(cls, hass: HassProcess) -> Used:
+        """Look at a process, once it has given back what it does not need."""
+        script = hass.folder / "give_back.py"
+        script.write_text(GIVE_BACK)
+        sys.remote_exec(hass.pid, str(script))
+        await asyncio.sleep(PAUSE)
+        folder = Path(f"/proc/{hass.pid}")
         pages = int((folder / "statm").read_text().split()[1])
         sockets = 0
         for descriptor in (folder / "fd").iterdir():
@@ -113,7 +128,7 @@ class Soak:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         await self._rest()
-        last = Used.by(self.hass.pid)
+        last = await Used.by(self.hass)
         print(self._told(first, last))
         assert self.hung == 0
         assert last.sockets <= first.sockets + MORE_SOCKETS
@@ -138,8 +153,8 @@ class Soak:
             else:
                 await self._mishap()
             if first is None and loop.time() > settled:
-                first = Used.by(self.hass.pid)
-        return first or Used.by(self.hass.pid)
+                first = await Used.by(self.hass)
+        return first or await Used.by(self.hass)
 
     async def _mishap(self) -> None:
         """Let something go wrong, and be mended."""
