@@ -1,5 +1,6 @@
 """Tests of the door through which files and pictures leave Home Assistant."""
 
+import asyncio
 from contextlib import AsyncExitStack, suppress
 import gzip
 from http import HTTPStatus
@@ -10,6 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.plex_account.api import http
 from custom_components.plex_account.http import MAX_PLAYERS
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
@@ -268,15 +270,17 @@ async def test_several_ranges(player: Player, plex: PlexEmulator, path: str) -> 
     assert "Range" not in asked.headers
 
 
-@pytest.mark.parametrize("ending", [Ending.RESET, Ending.CLOSE])
+@pytest.mark.parametrize("ending", Ending)
 async def test_breaks_off(
     player: Player,
     plex: PlexEmulator,
     path: str,
     ending: Ending,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A player sees that it has not got all, and gets the rest when it asks again."""
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.2)
     plex.faults.add(Cut(ending), path="/library/parts/*", times=1)
     got = b""
     async with player.get(path) as answer:
@@ -348,6 +352,24 @@ async def test_player_leaves(player: Player, plex: PlexEmulator, path: str) -> N
         assert file.running == 1
         answer.close()
     await until(lambda: file.running == 0)
+
+
+async def test_player_pauses(
+    player: Player, plex: PlexEmulator, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A player may take its time; only the server has to go on."""
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.1)
+    file = Endless()
+    plex.faults.add(file, path="/library/parts/*")
+    async with player.get(path) as answer:
+        await answer.content.readexactly(1)
+        sent = 0
+        while file.sent > sent:
+            # Until all that is on the way is full.
+            sent = file.sent
+            await asyncio.sleep(0.3)
+        await answer.content.readexactly(sent + 1)
+        assert file.running == 1
 
 
 async def test_too_many(

@@ -1,8 +1,7 @@
 """Ask a server for something, wherever it can be reached now."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from aiohttp import ClientResponse
@@ -70,7 +69,6 @@ async def async_ask_library[T](
         raise HomeAssistantError(**server_error_translation(err, name)) from err
 
 
-@asynccontextmanager
 async def async_stream(
     server: PlexServerCoordinator,
     method: str,
@@ -78,21 +76,18 @@ async def async_stream(
     *,
     headers: Mapping[str, str],
     params: Mapping[str, str] | None = None,
-) -> AsyncGenerator[ClientResponse]:
-    """Give the answer for a file, a second time if we have to connect anew.
+) -> ClientResponse:
+    """Return the answer for a file, which may be that after we have connected anew.
 
-    Raises as async_get_access does, or the PlexError of the server's answer.
+    Whoever gets it closes it. Raises as async_get_access does, or the PlexError of the
+    server's answer.
     """
-    async with AsyncExitStack() as stack:
-
-        async def ask(access: ServerAccess) -> ClientResponse:
-            return await stack.enter_async_context(
-                server.client(access).stream(
-                    method, path, headers=headers, params=params
-                )
-            )
-
-        yield await _async_with_access(server, ask)
+    return await _async_with_access(
+        server,
+        lambda access: server.client(access).stream(
+            method, path, headers=headers, params=params
+        ),
+    )
 
 
 async def async_tell(
@@ -107,10 +102,10 @@ async def async_tell(
     Raises the PlexError of the server's answer.
     """
     if access := server.last_access:
-        async with server.client(access).stream(
+        answer = await server.client(access).stream(
             "GET", path, headers=headers, params=params
-        ):
-            pass
+        )
+        answer.close()
 
 
 async def _async_with_access[T](

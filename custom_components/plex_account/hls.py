@@ -6,7 +6,7 @@ ticket, which nobody can guess, may fetch them until it expires.
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import suppress
 from datetime import datetime
 import re
 import secrets
@@ -141,7 +141,7 @@ class Transcode:
             if self._playlist is None:
                 path = f"{self._path}/{MASTER_PLAYLIST}"
                 self._is_begun = True
-                async with self._stream("GET", path, self._params) as answer:
+                async with await self._stream("GET", path, self._params) as answer:
                     master = _lines(await read_stream(answer, PLAYLIST_SIZE))
                 if async_get_transcode(self._hass, self.ticket) is not self:
                     # It was stopped meanwhile, maybe before it had begun.
@@ -158,7 +158,7 @@ class Transcode:
         Raises as `stream` does.
         """
         try:
-            async with self.stream("GET", name) as answer:
+            async with await self.stream("GET", name) as answer:
                 playlist = await read_stream(answer, PLAYLIST_SIZE)
         except PlexNotFoundError:
             # The server has ended it, and begins anew if it is asked to.
@@ -166,17 +166,15 @@ class Transcode:
             raise
         return "".join(f"{line}\n" for line in _lines(playlist)).encode()
 
-    def stream(
-        self, method: str, name: str
-    ) -> AbstractAsyncContextManager[ClientResponse]:
-        """Fetch a file of the session.
+    async def stream(self, method: str, name: str) -> ClientResponse:
+        """Return the answer for a file of the session, to be read and closed.
 
         Raises PlexNotFoundError if it is not of this session, and as async_stream does.
         """
         if not self._is_own(name):
             raise PlexNotFoundError("Not of this session")
         self._async_keep()
-        return self._stream(method, f"{self._path}/{name}")
+        return await self._stream(method, f"{self._path}/{name}")
 
     def _is_own(self, name: str) -> bool:
         """Return if a file is one of this session."""
@@ -211,11 +209,11 @@ class Transcode:
                 "%s: the transcoder was not stopped: %s", self.server.name, err
             )
 
-    def _stream(
+    async def _stream(
         self, method: str, path: str, params: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[ClientResponse]:
+    ) -> ClientResponse:
         """Ask the server as the player that this session is to it."""
-        return async_stream(
+        return await async_stream(
             self.server, method, path, headers=self._identity, params=params
         )
 

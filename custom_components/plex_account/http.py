@@ -4,8 +4,8 @@ What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 import re
 import string
@@ -25,6 +25,7 @@ from .api import (
     PlexResponseError,
     part_path,
     picture_path,
+    read_pieces,
 )
 from .const import DOMAIN, LOGGER
 from .coordinator import PlexConfigEntry
@@ -106,7 +107,7 @@ class MediaView(HomeAssistantView):
         elif not part_path(path):
             raise web.HTTPNotFound
         with _playing(coordinator):
-            async with async_stream(
+            async with await async_stream(
                 coordinator,
                 request.method,
                 path,
@@ -145,7 +146,7 @@ class HlsView(HomeAssistantView):
                 return web.Response(
                     body=await transcode.async_playlist(name), content_type=HLS_TYPE
                 )
-            async with transcode.stream(request.method, name) as answer:
+            async with await transcode.stream(request.method, name) as answer:
                 return await _hand_over(request, answer)
 
 
@@ -213,35 +214,42 @@ async def _hand_over(
     if request.method == hdrs.METH_HEAD:
         await response.prepare(request)
         return response
-    beginning = await _beginning(answer)
-    begins = answer.status == HTTPStatus.OK or (
-        answer.headers.get(hdrs.CONTENT_RANGE, "").startswith("bytes 0-")
-        and len(beginning) >= BEGINNING
-    )
-    if (begins and _is_text(beginning[:BEGINNING])) or (
-        answer.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
-    ):
-        raise PlexResponseError("It is no file")
-    await response.prepare(request)
-    try:
-        await response.write(beginning)
-        async for piece in answer.content.iter_any():
-            await response.write(piece)
-    except (ClientError, TimeoutError) as err:
-        # The player sees that it is not all, and asks for the rest.
-        LOGGER.debug("A file broke off: %s", type(err).__name__)
-        request.protocol.force_close()
-        return response
+    async with aclosing(read_pieces(answer)) as pieces:
+        beginning = await _beginning(pieces)
+        if not _is_file(answer, beginning):
+            raise PlexResponseError("It is no file")
+        await response.prepare(request)
+        try:
+            await response.write(beginning)
+            async for piece in pieces:
+                await response.write(piece)
+        except (ClientError, TimeoutError) as err:
+            # The player sees that it is not all, and asks for the rest.
+            LOGGER.debug("A file broke off: %s", type(err).__name__)
+            request.protocol.force_close()
+            return response
     await response.write_eof()
     return response
 
 
-async def _beginning(answer: ClientResponse) -> bytes:
+def _is_file(answer: ClientResponse, beginning: bytes) -> bool:
+    """Return if what comes is a file as it is."""
+    begins = answer.status == HTTPStatus.OK or (
+        answer.headers.get(hdrs.CONTENT_RANGE, "").startswith("bytes 0-")
+        and len(beginning) >= BEGINNING
+    )
+    is_encoded = answer.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
+    return not is_encoded and not (begins and _is_text(beginning[:BEGINNING]))
+
+
+async def _beginning(pieces: AsyncGenerator[bytes]) -> bytes:
     """Return the first bytes, or all if there are not many."""
     beginning = b""
     try:
-        while len(beginning) < BEGINNING and (piece := await answer.content.readany()):
+        async for piece in pieces:
             beginning += piece
+            if len(beginning) >= BEGINNING:
+                break
     except (ClientError, TimeoutError) as err:
         raise PlexConnectionError(f"It broke off: {type(err).__name__}") from None
     return beginning

@@ -160,7 +160,7 @@ class PlexMediaSource(MediaSource):
                 return None
             path, params = picture_params(found.thumb)
             try:
-                async with async_stream(
+                async with await async_stream(
                     server, "GET", path, headers={}, params=params
                 ) as answer:
                     if answer.content_type not in IMAGE_TYPES:

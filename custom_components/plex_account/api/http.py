@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -60,9 +60,6 @@ STREAM_SIZE: Final = 512 * 1024
 STREAM_TIMEOUT: Final = 30
 
 _TIMEOUT = ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
-_STREAM_TIMEOUT = ClientTimeout(
-    total=None, connect=CONNECT_TIMEOUT, sock_read=STREAM_TIMEOUT
-)
 _STREAM_STATUSES = {
     HTTPStatus.OK,
     HTTPStatus.PARTIAL_CONTENT,
@@ -213,7 +210,6 @@ class PlexSession:
         except TimeoutError as err:
             raise PlexTimeoutError(f"{what}: no answer in {TOTAL_TIMEOUT} s") from err
 
-    @asynccontextmanager
     async def stream(
         self,
         method: str,
@@ -223,40 +219,41 @@ class PlexSession:
         headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
         address: str | None = None,
-    ) -> AsyncGenerator[ClientResponse]:
-        """Send a request once, and give the answer with a body that is yet to be read.
+    ) -> ClientResponse:
+        """Send a request once, and return the answer, to be read and closed.
 
-        It may take as long as it does, but no pause in it more than a while. `headers`
-        are sent as they are beside our own. An answer of 200, 206, 304 or 416 is given;
-        any other, or none, raises a PlexError as a request does. `address` is as for a
-        request. What goes wrong while the body is read is aiohttp's ClientError.
+        `read_pieces` and `read_stream` read its body, which may take long. `headers`
+        are sent as they are beside our own. An answer of 200, 206, 304 or 416 is
+        returned; any other, or none, raises a PlexError as a request does. `address` is
+        as for a request.
         """
         what = f"{method} {url.path}"
         with connecting(what):
-            response = await self._session.request(
-                method,
-                url if address is None else url.with_host(address),
-                params=params,
-                headers={
-                    **self._headers,
-                    # What is counted is what is sent, not what could be made of it.
-                    hdrs.ACCEPT_ENCODING: "identity",
-                    **headers,
-                    "X-Plex-Token": token,
-                },
-                allow_redirects=False,
-                auto_decompress=False,
-                timeout=_STREAM_TIMEOUT,
-                read_bufsize=STREAM_SIZE,
-                server_hostname=None if address is None else url.host,
-                middlewares=(partial(once, what=what),),
-            )
+            async with asyncio.timeout(STREAM_TIMEOUT):
+                response = await self._session.request(
+                    method,
+                    url if address is None else url.with_host(address),
+                    params=params,
+                    headers={
+                        **self._headers,
+                        # What is counted is what is sent, not what could be made of it.
+                        hdrs.ACCEPT_ENCODING: "identity",
+                        **headers,
+                        "X-Plex-Token": token,
+                    },
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    timeout=_TIMEOUT,
+                    read_bufsize=STREAM_SIZE,
+                    server_hostname=None if address is None else url.host,
+                    middlewares=(partial(once, what=what),),
+                )
+        if response.status in _STREAM_STATUSES:
+            return response
         async with response:
-            if response.status not in _STREAM_STATUSES:
-                with connecting(what):
-                    body = await _read_body(response, TOKEN_SIZE)
-                raise refusal(response, body, what)
-            yield response
+            with connecting(what):
+                body = await _read_body(response, TOKEN_SIZE)
+            raise refusal(response, body, what)
 
     async def listen(
         self,
@@ -335,6 +332,41 @@ async def _send(
         content_type=response.content_type,
         body=body,
     )
+
+
+async def read_pieces(response: ClientResponse) -> AsyncGenerator[bytes]:
+    """Yield the body of a streamed answer as it comes.
+
+    Raises aiohttp's ClientError if it breaks off, and TimeoutError if nothing comes for
+    30 seconds; how long what has come is held up does not count.
+    """
+    loop = asyncio.get_running_loop()
+    waiting_since: float | None = None
+    timer: asyncio.TimerHandle
+
+    def look(waited: float) -> None:
+        nonlocal timer
+        timer = loop.call_later(STREAM_TIMEOUT - waited, look_again)
+
+    def look_again() -> None:
+        waited = 0 if waiting_since is None else loop.time() - waiting_since
+        if waited >= STREAM_TIMEOUT:
+            response.content.set_exception(TimeoutError("Nothing comes"))
+        else:
+            look(waited)
+
+    # A timer for each piece, as aiohttp has, would take much of the time.
+    look(0)
+    try:
+        while True:
+            waiting_since = loop.time()
+            piece = await response.content.readany()
+            waiting_since = None
+            if not piece:
+                return
+            yield piece
+    finally:
+        timer.cancel()
 
 
 async def read_stream(response: ClientResponse, size: int) -> bytes:

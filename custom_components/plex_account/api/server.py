@@ -1,7 +1,7 @@
 """The security API of a Plex Media Server, and what it tells of itself unasked."""
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime
 from enum import Enum, auto
 from functools import partial
@@ -200,7 +200,6 @@ class PlexServerClient:
                 elif concerns_remote_access(message):
                     yield PushEvent.REMOTE_ACCESS
 
-    @asynccontextmanager
     async def stream(
         self,
         method: str,
@@ -208,23 +207,22 @@ class PlexServerClient:
         *,
         headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
-    ) -> AsyncGenerator[ClientResponse]:
-        """Give the answer to a request for a file or a picture, its body to be read.
+    ) -> ClientResponse:
+        """Return the answer for a file or a picture, to be read and closed.
 
         `path` begins with a slash, and is one that a list of the server has; `headers`
         are those that say which part is wanted. Raises a PlexError before the body, and
         aiohttp's ClientError or TimeoutError while it is read.
         """
         await self._expect_server()
-        async with self._session.stream(
+        return await self._session.stream(
             method,
             URL(f"{self._base_url}{path}"),
             token=self._token or "",
             headers=headers,
             params=params,
             address=self._address,
-        ) as response:
-            yield response
+        )
 
     async def _expect_server(self) -> None:
         """Check who answers before the token is sent."""
