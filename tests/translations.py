@@ -23,7 +23,7 @@ TRANSLATIONS: dict[str, dict[str, Any]] = {
     for language in LANGUAGES
 }
 # What core has texts for.
-CORE_REASONS = {"reauth_successful", "reconfigure_successful", "already_in_progress"}
+CORE_REASONS = {"already_in_progress"}
 
 
 def leaves(texts: Mapping[str, Any], path: str = "") -> dict[str, str]:

@@ -436,7 +436,14 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
                 },
             )
             self._pin = self._signed_in = None
-            return self.async_update_reload_and_abort(entry, data=data)
+            # Core's own text for it is not there in every language.
+            return self.async_update_reload_and_abort(
+                entry,
+                data=data,
+                reason="reauth_successful"
+                if self.source == SOURCE_REAUTH
+                else "reconfigure_successful",
+            )
         self._abort_if_unique_id_configured()
         self._pin = self._signed_in = None
         return self.async_create_entry(title=title, data=data)

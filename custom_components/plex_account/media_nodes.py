@@ -1,5 +1,6 @@
 """What the media panel shows: items of a library, and the folders that they are in."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -68,13 +69,14 @@ def page_node(
     is_mixed: bool = False,
 ) -> BrowseMediaSource:
     """Return a page of items; the first is followed by all others."""
+    films = Counter(each.title for each in page.items if each.type is ItemType.MOVIE)
     others = range(PAGE_SIZE, page.total if start == 0 else 0, PAGE_SIZE)
     return folder(
         identifier,
         title,
         [
             *(
-                item_node(hass, server, item, is_mixed=is_mixed)
+                item_node(hass, server, item, told=is_mixed or films[item.title] > 1)
                 for item in page.items
                 if item.is_folder or item.files
             ),
@@ -92,12 +94,12 @@ def page_node(
 
 
 def item_node(
-    hass: HomeAssistant, server: PlexServerCoordinator, item: Item, *, is_mixed: bool
+    hass: HomeAssistant, server: PlexServerCoordinator, item: Item, *, told: bool
 ) -> BrowseMediaSource:
-    """Return an item; among others of all kinds it says where it belongs."""
-    title, told = item.title, subtitle(item)
-    if told and (is_mixed or item.type is ItemType.MOVIE):
-        title = f"{title} ({told})"
+    """Return an item, with what tells it from others of its title if that is wanted."""
+    title = item.title
+    if told and (more := subtitle(item)):
+        title = f"{title} ({more})"
     elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
         title = f"{item.index}. {title}"
     media_class, content_type = CLASSES[item.type]

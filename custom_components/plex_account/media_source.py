@@ -123,7 +123,7 @@ class PlexMediaSource(MediaSource):
                 SEARCH_LIMIT,
             )
         nodes = [
-            item_node(self.hass, server, item, is_mixed=True) for server, item in found
+            item_node(self.hass, server, item, told=True) for server, item in found
         ]
         wanted = query.media_filter_classes
         return SearchMedia(

@@ -1,0 +1,106 @@
+"""Try mutants with mutmut, each with the tests of its own module: scripts/mutate.
+
+All tests that reach a line take minutes for one mutant, and hardly ever notice what those
+of its module do not.
+"""
+
+import json
+from pathlib import Path
+import sys
+import tomllib
+
+from mutmut import __main__ as mutmut
+from mutmut.state import state
+
+PACKAGE = "custom_components.plex_account."
+SURVIVED, UNREACHED = 0, 33
+# Mutants that may live, with the reason.
+ACCEPTED = Path(__file__).parent.parent / "tests" / "mutants.toml"
+# Where tests are that do not have the name of their module.
+ELSEWHERE = {
+    "access": ("http", "hls", "services"),
+    "api.exceptions": ("api/http", "api/refusals"),
+    "api.reading": ("api/models", "api/resources", "api/http"),
+    "api.remote_access": ("api/server", "push"),
+    "api.resources": ("api/resources", "api/models", "api/plex_tv"),
+    "api.transport": ("api/transport", "api/http"),
+    "base_coordinator": ("coordinator", "init"),
+    "binary_sensor": ("entity", "init"),
+    "callback": ("config_flow",),
+    "connection": ("coordinator", "store"),
+    "devices": ("init", "coordinator"),
+    "entity": ("entity", "coordinator"),
+    "errors": ("services", "coordinator"),
+    "identity": ("config_flow", "init"),
+    "markdown": ("config_flow", "issues"),
+    "media": ("media_source", "services"),
+    "media_nodes": ("media_source",),
+    "pins": ("config_flow",),
+    "sensor": ("entity", "init"),
+    "server_coordinator": ("coordinator", "push", "init", "repairs"),
+}
+
+
+def narrow() -> None:
+    """Leave each function the tests of its module, if some of them reach it."""
+    reached = state().tests_by_mangled_function_name
+    for function, tests in reached.items():
+        module = function.removeprefix(PACKAGE).rpartition(".")[0]
+        names = ELSEWHERE.get(module, (module.replace(".", "/"),))
+        files = tuple(
+            f"tests/{folder}{slash}test_{name}.py::"
+            for folder, slash, name in (each.rpartition("/") for each in names)
+        )
+        if own := {test for test in tests if test.startswith(files)}:
+            reached[function] = own
+
+
+def forget(folder: Path) -> None:
+    """Let be tried again what other tests may notice now."""
+    for path in folder.rglob("*.meta"):
+        meta = json.loads(path.read_text())
+        codes = meta["exit_code_by_key"]
+        meta["exit_code_by_key"] = {
+            name: None if code in {SURVIVED, UNREACHED} else code
+            for name, code in codes.items()
+        }
+        path.write_text(json.dumps(meta))
+
+
+def judge(folder: Path) -> int:
+    """Print what no test has noticed without a reason, and how much was."""
+    reasons = tomllib.loads(ACCEPTED.read_text())
+    accepted = {name for names in reasons.values() for name in names}
+    codes = {
+        name.removeprefix(PACKAGE): code
+        for path in folder.rglob("*.meta")
+        for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
+    }
+    tried = {name: code for name, code in codes.items() if code is not None}
+    left = [name for name, code in tried.items() if code in {SURVIVED, UNREACHED}]
+    print(
+        f"{len(tried)} of {len(codes)} mutants tried,"
+        f" {100 * (1 - len(left) / max(1, len(tried))):.1f} % noticed"
+    )
+    unexpected = sorted({*left} - accepted)
+    for name in unexpected:
+        print(name)
+    return bool(unexpected)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["judge"]:
+            sys.exit(judge(Path("mutants")))
+        case ["forget"]:
+            forget(Path("mutants"))
+        case _:
+            collect = mutmut.collect_or_load_stats
+
+            def collect_and_narrow(*args: object, **options: object) -> None:
+                """Find out which tests reach what, and leave those of the module."""
+                collect(*args, **options)  # type: ignore[arg-type]
+                narrow()
+
+            mutmut.collect_or_load_stats = collect_and_narrow  # type: ignore[assignment]
+            mutmut.cli()
