@@ -70,7 +70,6 @@ async def home_assistant() -> AsyncGenerator[HomeAssistant]:
 @asynccontextmanager
 async def account_in(hass: HomeAssistant, world: World) -> AsyncGenerator[ConfigEntry]:
     """Have the emulated account set up."""
-    TRUSTED.load_verify_locations(cadata=world.certificates)
     entry = entry_of(world)
     await hass.config_entries.async_add(entry)
     verify(right=entry.state is ConfigEntryState.LOADED)
@@ -80,7 +79,8 @@ async def account_in(hass: HomeAssistant, world: World) -> AsyncGenerator[Config
 
 
 def entry_of(world: World) -> ConfigEntry:
-    """Return the entry of the emulated account, which has signed in before."""
+    """Return the entry of the emulated account, whose servers are trusted then."""
+    TRUSTED.load_verify_locations(cadata=world.certificates)
     return ConfigEntry(
         data={
             CONF_TOKEN: world.token,

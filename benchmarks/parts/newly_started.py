@@ -3,6 +3,7 @@
 Run by weight: python -m benchmarks.parts.newly_started
 """
 
+import asyncio
 import gc
 import importlib
 import sys
@@ -14,12 +15,13 @@ from benchmarks.home_assistant import DOMAIN, account_in, entry_of, home_assista
 from benchmarks.measuring import verify
 from benchmarks.process import ROOT
 from benchmarks.serving import serve_async
-from benchmarks.simulated_time import let_pass, run_simulated
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.setup import async_setup_component
 
-# Seconds.
-MINUTE = 60
+# What a socket needs is allocated in these.
+SOCKETS = ("/asyncio/", "/aiohttp/", "/ssl.py")
+# Seconds after which connections are closed that nobody uses.
+IDLE = 20
 PACKAGE = f"custom_components.{DOMAIN}"
 # What a Home Assistant has loaded, whoever's entities it has.
 PLATFORMS = ("binary_sensor", "button", "diagnostics", "image", "sensor")
@@ -65,24 +67,32 @@ async def _time_set_up() -> float:
         return taken
 
 
-async def _weigh(servers: int) -> int:
-    """Return the bytes allocated between two polls of an account with many servers."""
+async def _weigh(servers: int) -> tuple[int, int]:
+    """Return the bytes allocated between two polls of an account with many servers.
+
+    That is all, and what was not allocated for the sockets for push.
+    """
     tracemalloc.start()
     async with (
         emulated(servers=servers) as world,
         home_assistant() as hass,
         account_in(hass, world) as entry,
     ):
-        # Until idle connections have been closed.
-        await let_pass(hass, MINUTE)
+        await asyncio.sleep(IDLE)
         gc.collect()
         size, _ = tracemalloc.get_traced_memory()
+        by_file = tracemalloc.take_snapshot().statistics("filename")
         verify(right=len(entry.runtime_data.servers) == servers)
-    return size
+    sockets = sum(
+        each.size
+        for each in by_file
+        if any(part in each.traceback[0].filename for part in SOCKETS)
+    )
+    return size, size - sockets
 
 
 if __name__ == "__main__":
-    run_simulated(
+    asyncio.run(
         serve_async(
             {
                 "time_import": _time_import,
