@@ -20,9 +20,13 @@ ACCEPTED = Path(__file__).parent.parent / "tests" / "mutants.toml"
 ELSEWHERE = {
     "access": ("http", "hls", "services"),
     "api.exceptions": ("api/http", "api/refusals"),
+    "api.http": ("api/http", "api/server", "http", "hls"),
+    "api.library": ("api/library", "media_source", "services"),
+    "api.models": ("api/models", "api/plex_tv", "api/server"),
     "api.reading": ("api/models", "api/resources", "api/http"),
     "api.remote_access": ("api/server", "push"),
     "api.resources": ("api/resources", "api/models", "api/plex_tv"),
+    "api.server": ("api/server", "api/connections", "coordinator"),
     "api.transport": ("api/transport", "api/http"),
     "base_coordinator": ("coordinator", "init"),
     "binary_sensor": ("entity", "init"),
@@ -31,13 +35,17 @@ ELSEWHERE = {
     "devices": ("init", "coordinator"),
     "entity": ("entity", "coordinator"),
     "errors": ("services", "coordinator"),
-    "identity": ("config_flow", "init"),
+    "http": ("http", "hls", "media_source"),
+    "identity": ("identity", "config_flow", "init"),
+    "issues": ("issues", "push", "repairs", "coordinator"),
     "markdown": ("config_flow", "issues"),
-    "media": ("media_source", "services"),
+    "media": ("media_source", "services", "http"),
     "media_nodes": ("media_source",),
     "pins": ("config_flow",),
     "sensor": ("entity", "init"),
     "server_coordinator": ("coordinator", "push", "init", "repairs"),
+    "sources": ("sources", "services"),
+    "store": ("store", "init", "coordinator"),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.plex_account import sources
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -17,6 +18,7 @@ from .plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
+    Ending,
     MediaServer,
     PlexEmulator,
     Vanish,
@@ -386,3 +388,106 @@ async def test_impostor(
     to_impostor = plex.requests.matching(host="Impostor")
     assert to_impostor
     assert {request.token for request in to_impostor} == {""}
+
+
+async def test_remembers_encryption(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    cellar: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """What a look-up has reached by HTTPS once is given to nobody without."""
+    plain = Connection.at(cellar.url.replace("https", "http"))
+    cellar.listing.connections.append(plain)
+    await setup_integration(hass, config_entry)
+    hass.config_entries.async_update_entry(
+        config_entry, options={"left_out_servers": [cellar.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    store = config_entry.runtime_data.store
+    store.async_set_https_worked(cellar.machine_identifier, worked=False)
+    assert (await look_up(cellar))["preferred_uri"] == cellar.url
+    assert store.https_worked(cellar.machine_identifier) is True
+    assert not store.https_worked("unknown")
+    await cellar.encrypt(None)
+    assert (await look_up(cellar))["preferred_uri"] is None
+
+
+@pytest.mark.parametrize("silent", [["Attic"], ["Attic", "Cellar"]])
+async def test_silent_servers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    monkeypatch: pytest.MonkeyPatch,
+    silent: list[str],
+) -> None:
+    """Nobody waits for a server that says nothing while another one knows."""
+    monkeypatch.setattr(sources, "HEAD_START", 0.05)
+    monkeypatch.setattr(sources, "SERVERS_TIMEOUT", 0.5)
+    await setup_integration(hass, config_entry)
+    for name in silent:
+        plex.faults.add(Vanish(Ending.SILENCE), path=LOOK_UP, host=name)
+    source = {"source": "provider://tv.plex.provider.podcasts"}
+    if "Cellar" not in silent:
+        response = await look_up(library, **source)
+        assert response["answered_by"]["name"] == "Cellar"
+        return
+    with pytest.raises(HomeAssistantError) as raised:
+        await look_up(library, **source)
+    assert raised.value.translation_key == "timeout_connect"
+    assert raised.value.translation_placeholders == {"name": "Attic"}
+
+
+async def test_offline_server_first_in_the_list(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Servers that can be reached are asked first, and those of others never."""
+    await attic.stop()
+    await setup_integration(hass, config_entry)
+    hass.config_entries.async_update_entry(
+        config_entry, options={"added_servers": [library.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    cellar.sources = library.sources = []
+    plex.requests.clear()
+    assert (await look_up(library))["answered_by"] == PLEX_TV
+    asked = [request.host for request in plex.requests.matching(path=LOOK_UP)]
+    assert asked == ["Cellar"]
+
+
+async def test_what_failed_is_named(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """An error says which server, or which source, it is about."""
+    await setup_integration(hass, config_entry)
+    source = "provider://tv.plex.nothing"
+    for fault, expected in (
+        (error(403), {"name": "Attic"}),
+        (error(404), {"source": source}),
+    ):
+        plex.faults.add(fault, path=LOOK_UP, times=1)
+        with pytest.raises(HomeAssistantError) as raised:
+            await look_up(attic, source=source)
+        assert raised.value.translation_placeholders == expected
+    await attic.stop()
+    await library.stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await look_up(library)
+    assert raised.value.translation_placeholders == {"name": "Library"}

@@ -14,6 +14,7 @@ from custom_components.plex_account.api.library import (
     picture_path,
 )
 from tests.plex_emulator import MediaServer, PlexEmulator
+from tests.plex_emulator.demo_library import stock
 from tests.plex_emulator.faults import Fault, Reply
 from tests.plex_emulator.library import Entry, Section
 from tests.plex_emulator.replies import JSON_TYPE, Answer
@@ -61,6 +62,53 @@ async def test_browse(
     assert [each.title for each in page.items] == ["7 seas"]
 
 
+@pytest.mark.parametrize("xml_only", [False, True])
+async def test_kinds(
+    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient, xml_only: bool
+) -> None:
+    """All kinds of items are read, and asked for in pages, in JSON and in XML."""
+    stock(attic)
+    attic.xml_only = xml_only
+    library = PlexLibrary(pms)
+    pages = [await library.get_items(key) for key in ("1", "2", "3", "4")]
+    series, artist, album = (page.items[0].rating_key for page in pages[1:])
+    (season, _) = (await library.get_children(series)).items
+    (record,) = (await library.get_children(artist)).items
+    pages += [
+        await library.get_children(season.rating_key),
+        await library.get_children(record.rating_key),
+        await library.get_children(album),
+        await library.get_playlists(),
+    ]
+    recent = await library.get_shelf(Shelf.RECENTLY_ADDED)
+    assert {item.type for item in recent.items} >= {"movie", "album", "track", "photo"}
+    (playlist,) = pages[-1].items
+    pages.append(await library.get_playlist_items(playlist.rating_key))
+    assert [[item.type for item in page.items[:1]] for page in pages] == [
+        ["movie"],
+        ["show"],
+        ["artist"],
+        ["photo"],
+        ["episode"],
+        ["track"],
+        ["photo"],
+        ["playlist"],
+        ["movie"],
+    ]
+    first = pages[0].items[0]
+    assert (await library.get_playlist(playlist.rating_key)).title == "Rainy days"
+    assert (await library.get_item(first.rating_key)).title == first.title
+    assert len(await library.search("fog", 7)) == 1
+    (asked,) = plex.requests.matching(path="/hubs/search")
+    assert asked.query["limit"] == "7"
+    for path in ("/library/sections/1/all", "/playlists", "/library/recentlyAdded"):
+        (asked,) = plex.requests.matching(path=path)
+        assert asked.value("X-Plex-Container-Start") == "0"
+        assert asked.value("X-Plex-Container-Size") == str(PAGE_SIZE)
+    (asked,) = plex.requests.matching(path="/library/sections/1/all")
+    assert asked.query["sort"] == "titleSort"
+
+
 async def test_search(
     attic: MediaServer, pms: PlexServerClient, films: Section
 ) -> None:
@@ -99,6 +147,42 @@ def test_hostile_paths(path: str | None) -> None:
 def listing(**content: Any) -> Fault:
     """Answer something else than the server would."""
     return Reply(Answer(200, orjson.dumps({"MediaContainer": content}), JSON_TYPE))
+
+
+THUMB = "/library/metadata/1/thumb/2"
+PART = {"key": "/library/parts/1/2/file.mkv"}
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "expected"),
+    [
+        ({"thumb": THUMB, "composite": f"{THUMB}1"}, "thumb", THUMB),
+        ({"composite": THUMB, "parentThumb": f"{THUMB}1"}, "thumb", THUMB),
+        ({"parentThumb": THUMB}, "thumb", THUMB),
+        ({"Media": {"container": "mkv", "Part": PART}}, "container", "mkv"),
+        ({"Media": {"Part": PART | {"container": "mp4"}}}, "container", "mp4"),
+        ({"Media": {"Part": [PART, PART]}}, "files", 1),
+        ({"ratingKey": "0"}, "rating_key", "0"),
+    ],
+)
+async def test_item(
+    attic: MediaServer,
+    plex: PlexEmulator,
+    pms: PlexServerClient,
+    data: dict[str, Any],
+    field: str,
+    expected: object,
+) -> None:
+    """What one place does not tell of an item another may."""
+    plex.faults.add(listing(Metadata=[FILM | data]), path="/library/metadata/1")
+    item = await PlexLibrary(pms).get_item("1")
+    match field:
+        case "container":
+            assert item.files[0].container == expected
+        case "files":
+            assert len(item.files) == expected
+        case _:
+            assert getattr(item, field) == expected
 
 
 FILM = {"ratingKey": "1", "type": "movie", "title": "Film"}

@@ -414,20 +414,30 @@ def test_field(
 
 
 REQUIRED = [
-    (User.from_json, USER, "id", WRONG_NUMBERS),
-    (User.from_json, USER, "uuid", WRONG_TEXTS),
-    (Pin.from_json, PIN, "id", WRONG_NUMBERS),
-    (Pin.from_json, PIN, "code", WRONG_TEXTS),
-    (Resource.from_json, RESOURCE, "clientIdentifier", WRONG_TEXTS),
-    (Resource.from_json, RESOURCE, "owned", WRONG_FLAGS),
-    (read_server, SERVER, "machineIdentifier", WRONG_TEXTS),
-    (read_token, {"token": "secret"}, "token", WRONG_SECRETS),
+    (User.from_json, USER, "id", "user id", WRONG_NUMBERS),
+    (User.from_json, USER, "uuid", "user uuid", WRONG_TEXTS),
+    (Pin.from_json, PIN, "id", "pin id", WRONG_NUMBERS),
+    (Pin.from_json, PIN, "code", "pin code", WRONG_TEXTS),
+    (
+        Resource.from_json,
+        RESOURCE,
+        "clientIdentifier",
+        "server identifier",
+        WRONG_TEXTS,
+    ),
+    (Resource.from_json, RESOURCE, "owned", "owner of a server", WRONG_FLAGS),
+    (read_server, SERVER, "machineIdentifier", "machine identifier", WRONG_TEXTS),
+    (read_token, {"token": "secret"}, "token", "transient token", WRONG_SECRETS),
 ]
 
 
-@pytest.mark.parametrize(("read", "data", "name", "wrong"), REQUIRED)
+@pytest.mark.parametrize(("read", "data", "name", "what", "wrong"), REQUIRED)
 def test_required_field(
-    read: Callable[[Json], object], data: dict[str, Json], name: str, wrong: list[Json]
+    read: Callable[[Json], object],
+    data: dict[str, Json],
+    name: str,
+    what: str,
+    wrong: list[Json],
 ) -> None:
     """Without what tells things apart an answer is worth nothing."""
     assert read(data)
@@ -435,7 +445,52 @@ def test_required_field(
     for broken in [rest, *({**rest, name: value} for value in wrong)]:
         with pytest.raises(PlexResponseError) as caught:
             read(broken)
-        assert "secret" not in str(caught.value)
+        assert str(caught.value) == f"No {what} in the answer"
+
+
+LONG = "x" * 10_000
+
+
+def longest(value: Any) -> list[int]:
+    """Return how long the texts of a model are."""
+    return [
+        len(text)
+        for name in value.__dataclass_fields__
+        if isinstance(text := getattr(value, name), str)
+    ]
+
+
+def test_long_texts() -> None:
+    """A text is as long as it can be shown, whatever somebody else has written."""
+
+    def filled(data: dict[str, Json], *names: str) -> dict[str, Json]:
+        return {**data, **dict.fromkeys(names, LONG)}
+
+    user = filled(USER, *("username", "title", "email", "friendlyName", "thumb"))
+    assert sorted(longest(User.from_json(user)))[-5:] == [255, 255, 255, 255, 2048]
+    service = User.from_json({**USER, "services": [{"endpoint": LONG}]}).services[0]
+    assert longest(service) == [2048]
+    assert longest(Pin.from_json(filled(PIN, "code", "qr"))) == [64, 2048, 6]
+    server = read_server(filled(SERVER, "version"))
+    assert longest(server)[-1:] == [64]
+    resource = filled(RESOURCE, "name", "product", "productVersion", "platform")
+    assert longest(Resource.from_json(resource))[0] == 255
+    assert Resource.from_json(resource).product_version == "x" * 64
+
+
+def test_lists_in_xml() -> None:
+    """XML has an element for each of a list."""
+    lists: dict[str, Json] = {
+        "entitlements": {"entitlement": [{"id": "all"}, {"id": "more"}]},
+        "roles": {"role": {"id": "plexpass"}},
+        "subscription": {"features": {"feature": {"id": "pass"}}},
+        "services": {"service": {"identifier": "epg"}},
+    }
+    user = User.from_json({**USER, **lists})
+    assert user.entitlements == ["all", "more"]
+    assert user.roles == ["plexpass"]
+    assert user.subscription.features == ["pass"]
+    assert [service.identifier for service in user.services] == ["epg"]
 
 
 @pytest.mark.parametrize(

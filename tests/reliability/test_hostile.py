@@ -533,30 +533,6 @@ async def test_secure_way_that_comes_later(
     assert issue_keys(hass) == set()
 
 
-async def test_look_up_remembers_encryption(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    call: Call,
-) -> None:
-    """What a look-up has reached by HTTPS once is given to nobody without."""
-    cellar = await plex.add_server("Cellar", owner=attic.owner)
-    plain = Connection.at(cellar.url.replace("https", "http"))
-    cellar.listing.connections.append(plain)
-    await setup_integration(hass, config_entry)
-    hass.config_entries.async_update_entry(
-        config_entry, options={"left_out_servers": [cellar.machine_identifier]}
-    )
-    await hass.config_entries.async_reload(config_entry.entry_id)
-    action = "get_source_connection_information"
-    found = await call(action, source=source_of(cellar))
-    assert found["preferred_uri"] == cellar.url
-    await cellar.encrypt(None)
-    found = await call(action, source=source_of(cellar))
-    assert found["preferred_uri"] is None
-
-
 async def test_name_of_an_own_server(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -1,0 +1,54 @@
+"""Tests of who we are to Plex."""
+
+from uuid import UUID
+
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.plex_account import identity
+from homeassistant.core import HomeAssistant
+
+from . import setup_integration
+from .const import CLIENT_IDENTIFIER
+from .plex_emulator import Account, Ending, MediaServer, PlexEmulator, Vanish
+
+
+async def test_at_servers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A server knows us by another name than plex.tv does, always the same."""
+    await plex.add_server("Cellar", owner=ada)
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    known = {
+        host: {
+            request.client_identifier
+            for request in plex.requests.matching(host=host)
+            if request.token
+        }
+        for host in ("plex.tv", "Attic", "Cellar")
+    }
+    assert known["plex.tv"] == {CLIENT_IDENTIFIER}
+    (at_attic,), (at_cellar,) = known["Attic"], known["Cellar"]
+    assert len({CLIENT_IDENTIFIER, at_attic, at_cellar}) == 3
+    assert {UUID(each).version for each in (at_attic, at_cellar)} == {4}
+
+
+async def test_sign_out_takes_no_time(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who removes an account does not wait for a plex.tv that says nothing."""
+    monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.1)
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(Ending.SILENCE), path="/users/signout")
+    plex.faults.add(Vanish(Ending.SILENCE), path="/api/v2/users/signout")
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    assert "Could not sign out of Plex (no answer in time)" in caplog.text
