@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -340,7 +340,7 @@ def _may_be_hidden(connection: Connection) -> bool:
         connection.local
         and is_encrypted(connection)
         and f"{URL(connection.uri).host}".endswith(PLEX_DIRECT)
-        and _is_private(connection.address)
+        and _is_private(_address(connection.address))
     )
 
 
@@ -356,23 +356,28 @@ def _tells_private(connection: Connection) -> bool:
     host = f"{URL(connection.uri).host}".rstrip(".")
     label, *others = host.split(".")
     if host.endswith(PLEX_DIRECT):
-        return any(_is_private(label.replace("-", dot)) for dot in ".:")
-    try:
-        ip_address(host)
-    except ValueError:
-        # Names of a home, and other ways to write an address. Nobody has a certificate
-        # for this machine.
-        domain = others[-1] if others else "" if host == "localhost" else "home"
-        return domain in _HOME_DOMAINS or domain.isdecimal()
-    return _is_private(host)
+        return any(_is_private(_address(label.replace("-", dot))) for dot in ".:")
+    if address := _address(host):
+        return _is_private(address)
+    if not others:
+        # A name of a home. Nobody has a certificate for this machine.
+        return host != "localhost"
+    # The latter are other ways to write an address.
+    return others[-1] in _HOME_DOMAINS or others[-1].isdecimal()
 
 
-def _is_private(text: str) -> bool:
-    """Return if it is an address of a private network, which names may hide."""
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a text is, or the one that it holds."""
     try:
         address = ip_address(text)
     except ValueError:
-        return False
-    if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or address
-    return any(address in network for network in _PRIVATE_NETWORKS)
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _is_private(address: IPv4Address | IPv6Address | None) -> bool:
+    """Return if it is an address of a private network, which names may hide."""
+    return address is not None and any(
+        address in network for network in _PRIVATE_NETWORKS
+    )
