@@ -903,9 +903,10 @@ async def test_browser(
 
     plex.claim_pin(pin.code, lin)
     plex.requests.clear()
+    hass.config.language = "de"
     answer = await stranger.get(URL(forward_url).path_qs)
     assert answer.content_type == "text/html"
-    assert "close this window" in await answer.text()
+    assert "<p>Du kannst dieses Fenster schließen" in await answer.text()
     flow = hass.config_entries.flow
     await until(lambda: flow.async_get(result["flow_id"])["step_id"] == "pin_done")
     end = await flow.async_configure(result["flow_id"])

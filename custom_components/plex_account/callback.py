@@ -1,5 +1,6 @@
 """The way back from plex.tv's page, on which a user has signed in."""
 
+from html import escape
 from typing import Final
 
 from aiohttp import web
@@ -11,13 +12,15 @@ from homeassistant.data_entry_flow import UnknownFlow
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
+from .texts import async_text
 
 CALLBACK_PATH: Final = f"/auth/{DOMAIN}/callback"
 _REGISTERED: HassKey[bool] = HassKey(f"{DOMAIN}_callback")
 CLOSE_PAGE: Final = """\
 <!doctype html>
+<meta charset="utf-8">
 <title>Plex Account</title>
-<p>You can close this window and go on in Home Assistant.</p>
+<p>{text}</p>
 <script>window.close()</script>
 """
 
@@ -47,7 +50,8 @@ class SignInCallbackView(HomeAssistantView):
 
     async def get(self, request: web.Request) -> web.Response:
         """Look at the PIN now, and let the user close the window."""
-        flows = request.app[KEY_HASS].config_entries.flow
+        hass = request.app[KEY_HASS]
+        flows = hass.config_entries.flow
         flow_id = request.query.get("flow_id", "")
         try:
             flow = flows.async_get(flow_id)
@@ -56,4 +60,7 @@ class SignInCallbackView(HomeAssistantView):
         except UnknownFlow:
             # It may have gone on by itself.
             pass
-        return web.Response(text=CLOSE_PAGE, content_type="text/html")
+        text = await async_text(hass, "callback", "close_window")
+        return web.Response(
+            text=CLOSE_PAGE.format(text=escape(text)), content_type="text/html"
+        )

@@ -28,7 +28,6 @@ from homeassistant.components.media_source import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.translation import async_get_translations
 
 from .access import async_ask_library, async_stream
 from .api import (
@@ -55,6 +54,7 @@ from .media import (
 )
 from .media_nodes import CLASSES, SECTION_CLASSES, folder, item_node, page_node
 from .server_coordinator import PlexServerCoordinator
+from .texts import async_text
 
 # Items for each kind that a search finds.
 SEARCH_LIMIT: Final = 20
@@ -219,7 +219,7 @@ class PlexMediaSource(MediaSource):
         self, account: PlexAccountCoordinator
     ) -> BrowseMediaSource:
         """Return an account with its servers."""
-        down = await self._async_title("unreachable")
+        down = await async_text(self.hass, "media", "unreachable")
         return folder(
             str(account.config_entry.unique_id),
             account.config_entry.title,
@@ -242,7 +242,7 @@ class PlexMediaSource(MediaSource):
         sections = await async_ask_library(server, PlexLibrary.get_sections)
         base = server_identifier(server)
         shelves = [
-            folder(f"{base}/shelf/{name}", await self._async_title(name))
+            folder(f"{base}/shelf/{name}", await async_text(self.hass, "media", name))
             for name in SHELVES
         ]
         return folder(
@@ -260,7 +260,7 @@ class PlexMediaSource(MediaSource):
                 ),
                 folder(
                     f"{base}/playlists",
-                    await self._async_title("playlists"),
+                    await async_text(self.hass, "media", "playlists"),
                     media_class=MediaClass.PLAYLIST,
                 ),
             ],
@@ -282,7 +282,7 @@ class PlexMediaSource(MediaSource):
                 page = await ask(lambda library: library.get_shelf(shelf, start))
             else:
                 raise _unknown(identifier)
-            title = await self._async_title(name)
+            title = await async_text(self.hass, "media", name)
             return page_node(
                 self.hass, server, identifier, title, page, start, is_mixed=True
             )
@@ -362,13 +362,6 @@ class PlexMediaSource(MediaSource):
         return page_node(
             self.hass, server, identifier, title, page, start, media_class=media_class
         )
-
-    async def _async_title(self, name: str) -> str:
-        """Return what a list of ours is called in Home Assistant's language."""
-        titles = await async_get_translations(
-            self.hass, self.hass.config.language, "selector", [DOMAIN]
-        )
-        return titles[f"component.{DOMAIN}.selector.media.options.{name}"]
 
 
 async def _both[A, B](first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
