@@ -111,5 +111,5 @@ if __name__ == "__main__":
                 collect(*args, **options)  # type: ignore[arg-type]
                 narrow()
 
-            mutmut.collect_or_load_stats = collect_and_narrow  # type: ignore[assignment]
+            mutmut.collect_or_load_stats = collect_and_narrow
             mutmut.cli()
