@@ -1,5 +1,7 @@
 """Tests of the diagnostics."""
 
+from typing import Any
+
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.components.diagnostics import (
@@ -53,8 +55,15 @@ async def test_entry_diagnostics(
     snapshot: SnapshotAssertion,
 ) -> None:
     """They tell how the account and its servers are, and nothing personal."""
-    dump = await get_diagnostics_for_config_entry(hass, hass_client, loaded)
+    dump: Any = await get_diagnostics_for_config_entry(hass, hass_client, loaded)
     assert dump == snapshot(exclude=props(*AGES))
+    account, (attic, *_) = dump["account"], dump["servers"]
+    for about, name in (
+        (account, "last_refresh_age"),
+        (attic, "last_refresh_age"),
+        (attic, "transient_token_age"),
+    ):
+        assert 0 <= about[name] < 60
     text = json_dumps(dump)
     found = [value for value in (*plex.secrets, *plex.personal) if value in text]
     assert not found

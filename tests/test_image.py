@@ -8,6 +8,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 
 from . import setup_integration, state_of
@@ -112,6 +113,7 @@ async def test_no_avatar(
     """Without a picture at plex.tv there is none, and nobody else is asked."""
     ada.user.thumb = thumb
     await setup_integration(hass, config_entry)
+    assert (state_of(hass, AVATAR) == STATE_UNKNOWN) is (thumb == "")
     before = len(plex.requests)
     client = await hass_client()
     response = await client.get(f"/api/image_proxy/{AVATAR}")

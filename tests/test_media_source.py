@@ -251,6 +251,8 @@ async def test_play(
     (asked,) = plex.requests
     assert asked.token.startswith("transient-")
     assert asked.token not in str(answer)
+    # A photo fills the screen.
+    assert asked.query.get("width") == ("1920" if kind == "image/jpeg" else None)
 
 
 async def test_long_library(
@@ -278,6 +280,44 @@ async def test_long_library(
         last = await panel.browse(child(page, third)["media_content_id"])
         assert len(titles_of(last)) == 50
         assert {item[0] for item in titles_of(last)} == {letter}
+
+
+async def test_short_library(panel: Panel, attic: MediaServer) -> None:
+    """One that fits on a page needs no letters."""
+    films = [Entry(1000 + number, "movie", f"Film {number}") for number in range(100)]
+    for film in films:
+        film.files = [("film.mp4", b"film")]
+    attic.library.sections = [Section(1, "movie", "Films", films)]
+    assert len(titles_of(await panel.open("Attic", "Films"))) == 100
+
+
+async def test_long_lists(panel: Panel, attic: MediaServer, plex: PlexEmulator) -> None:
+    """All that may be long goes on at a page of its own."""
+    show = Entry(1, "show", "Show")
+    season = show.add(Entry(2, "season", "Season 1", index=1))
+    for number in range(150):
+        episode = Entry(1000 + number, "episode", f"E{number:03}", index=number + 1)
+        episode.files = [("episode.mp4", FILE)]
+        season.add(episode)
+    playlist = Entry(3, "playlist", "Playlist", children=season.children)
+    attic.library.sections = [Section(1, "show", "Series", [show])]
+    attic.library.playlists = [playlist]
+    attic.library.watching = season.children
+    for path, kind in (
+        (("Series", "Show", "Season 1"), "season"),
+        (("Playlists", "Playlist"), "playlist"),
+        (("Continue watching",), "directory"),
+    ):
+        first = await panel.open("Attic", *path)
+        more = child(first, "101 - 150")
+        assert len(first["children"]) == 101
+        assert first["children_media_class"] == more["children_media_class"] == kind
+        plex.requests.clear()
+        rest = await panel.browse(more["media_content_id"])
+        assert len(rest["children"]) == 50
+        assert "E100" in rest["children"][0]["title"]
+        starts = {r.value("X-Plex-Container-Start") for r in plex.requests}
+        assert starts - {"", "0"} == {"100"}
 
 
 async def test_endless_library(panel: Panel, plex: PlexEmulator) -> None:
@@ -435,9 +475,10 @@ async def test_nothing_there(
 ) -> None:
     """What is named wrongly is told, and is nothing that can be played."""
     identifier = path.format(account=ada.user.uuid, server=attic.machine_identifier)
-    with pytest.raises(BrowseError, match=r"There is nothing at|does not have this"):
+    told = f"There is nothing at {identifier}|does not have this"
+    with pytest.raises(BrowseError, match=told):
         await media_source.async_browse_media(hass, f"{ROOT}/{identifier}")
-    with pytest.raises(Unresolvable, match=r"There is nothing at|does not have this"):
+    with pytest.raises(Unresolvable, match=told):
         await media_source.async_resolve_media(hass, f"{ROOT}/{identifier}", None)
 
 

@@ -3,7 +3,9 @@
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.plex_account import async_remove_config_entry_device
 from custom_components.plex_account.const import DOMAIN
+from custom_components.plex_account.devices import async_get_device
 from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -58,6 +60,7 @@ async def test_choose(
     assert result["data_schema"]
     ((marker, field),) = result["data_schema"].schema.items()
     assert marker.default() == [attic.machine_identifier]
+    assert field.config["mode"] == "list"
     assert [option["label"] for option in field.config["options"]] == [
         "Attic",
         "Library (grace)",
@@ -113,3 +116,27 @@ async def test_not_loaded(
     result = await hass.config_entries.options.async_init(config_entry.entry_id)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
+
+
+async def test_remove_devices(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Who removes a device has chosen nothing else."""
+    cellar = await plex.add_server("Cellar", owner=attic.owner)
+    await setup_integration(hass, config_entry)
+    await choose(hass, config_entry, attic, library)
+    assert config_entry.options == {
+        "added_servers": [library.machine_identifier],
+        "left_out_servers": [cellar.machine_identifier],
+    }
+    for server, added in ((attic, [library.machine_identifier]), (library, [])):
+        device = async_get_device(hass, config_entry, server.machine_identifier)
+        assert device
+        assert await async_remove_config_entry_device(hass, config_entry, device)
+        await hass.async_block_till_done(wait_background_tasks=True)
+        assert config_entry.options["added_servers"] == added
+        assert cellar.machine_identifier in config_entry.options["left_out_servers"]

@@ -83,6 +83,8 @@ async def test_encryption_stripped(
         assert state_of(hass, CONNECTIVITY) == STATE_ON
         assert "unencrypted" in issue_keys(hass)
         assert "encryption_lost" not in issue_keys(hass)
+        store = config_entry.runtime_data.store
+        assert store.https_worked(attic.machine_identifier) is False
 
     await attic.encrypt(context)
     await tick(SERVER_POLL)

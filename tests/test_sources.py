@@ -339,6 +339,7 @@ async def test_shared_only(
     await setup_integration(hass, config_entry)
     response = await look_up(library, probe=False)
     assert response["answered_by"] == PLEX_TV
+    assert response["name"] == "Library"
     assert response["access_token"] == library.transient_tokens[0].text
     assert response["preferred_uri"] is None
     assert response["connections"][0]["reachable"] is None

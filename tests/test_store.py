@@ -16,7 +16,7 @@ from custom_components.plex_account import store
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.server_coordinator import Trouble
-from homeassistant.const import STATE_ON, STATE_UNAVAILABLE
+from homeassistant.const import CONF_TOKEN, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
@@ -355,3 +355,28 @@ async def test_rejected_token_is_dropped(
     await hass.config_entries.async_unload(config_entry.entry_id)
     (server,) = hass_storage[key]["data"]["servers"]
     assert server["accessToken"] is None
+
+
+async def test_rotation_is_stored_at_once(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    hass_storage: dict[str, Any],
+) -> None:
+    """A new token is not lost if Home Assistant dies before its entries are stored."""
+    await setup_integration(hass, config_entry)
+    (token,) = plex.tv.tokens
+    old, new = token.text, plex.tv.rotate(token)
+    await config_entry.runtime_data.async_refresh()
+    assert new in str(hass_storage[f"{DOMAIN}.{config_entry.entry_id}"])
+
+    # As it is when what was stored before is read again.
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    hass.config_entries.async_update_entry(
+        config_entry, data={**config_entry.data, CONF_TOKEN: old}
+    )
+    plex.requests.clear()
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert config_entry.data[CONF_TOKEN] == new
+    assert {r.token for r in plex.requests.matching(host="plex.tv")} == {new}

@@ -31,6 +31,7 @@ async def test_system_health(
     """It tells how many servers answer, and how old what we know is."""
     cellar = await plex.add_server("Cellar", owner=ada)
     await cellar.stop()
+    MockConfigEntry(domain="other").add_to_hass(hass)
     await setup_integration(hass, config_entry)
     assert await async_setup_component(hass, "system_health", {})
     await hass.async_block_till_done()

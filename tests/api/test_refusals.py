@@ -23,7 +23,7 @@ from custom_components.plex_account.api import (
 )
 from tests.plex_emulator import PlexEmulator, error
 
-from . import TOKEN, Fetch, answer, request
+from . import PATH, TOKEN, Fetch, answer, request
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ async def test_error_code(
         assert (kind, caught.type) == (kind, expected)
         assert (kind, caught.value.status) == (kind, status)
         assert (kind, caught.value.code) == (kind, code)
+        assert str(caught.value) == f"GET {PATH}: HTTP {status}, Plex error {code}"
         assert caught.value.retry_after is None
 
 
@@ -118,6 +119,7 @@ async def test_error_without_code(
         assert (body, caught.type) == (body, expected)
         assert (body, caught.value.status) == (body, status)
         assert (body, caught.value.code) == (body, None)
+        assert str(caught.value) == f"GET {PATH}: HTTP {status}"
 
 
 INVALID_TOKEN = b"<errors><error>Invalid token</error></errors>"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from custom_components.plex_account.api import Connection, Resource
+from custom_components.plex_account.api import Connection, Resource, ServerList
 from custom_components.plex_account.api.reading import Json
 
 from .test_models import CONNECTION, CONNECTION_READ, RESOURCE
@@ -92,3 +92,46 @@ def test_ipv6(address: str, flag: bool | None, expected: bool) -> None:
     read = Connection.from_json({**CONNECTION, "address": address, "IPv6": flag})
     assert read is not None
     assert read.ipv6 is expected
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("10.0.0.1", "10.0.0.1"),
+        ("plex.example.com", "plex.example.com"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "192-168-1-150.0123.plex.direct"),
+        ("no address", "192-168-1-150.0123.plex.direct"),
+        (None, "192-168-1-150.0123.plex.direct"),
+    ],
+)
+def test_address(address: Json, expected: str) -> None:
+    """What is neither an address nor a name is not where anybody is asked."""
+    read = Connection.from_json({**CONNECTION, "address": address})
+    assert read is not None
+    assert read.address == expected
+
+
+def test_most_connections() -> None:
+    """Nobody has more than 32 addresses that are to be tried."""
+    resource = Resource.from_json({**RESOURCE, "connections": [CONNECTION] * 40})
+    assert resource.connections == (CONNECTION_READ,) * 32
+
+
+@pytest.mark.parametrize("token", ["eyJhbGciOiJFZERTQSJ9.e30.c2ln", "secret"])
+def test_token_that_servers_take(token: str) -> None:
+    """A JWT is none of them."""
+    resource = Resource.from_json({**RESOURCE, "accessToken": token})
+    assert resource.access_token == (token if token == "secret" else None)
+
+
+def test_list() -> None:
+    """What can't be read, and what stands there twice, is counted."""
+    first = {**RESOURCE, "name": "First"}
+    away = {**RESOURCE, "presence": False}
+    body: list[Json] = [first, RESOURCE, away, None, {**RESOURCE, "owned": None}, {}]
+    listed = ServerList.from_json(body)
+    assert [server.name for server in listed.servers] == ["First"]
+    assert (listed.duplicates, listed.unreadable) == (2, 2)
+    (server,) = ServerList.from_json([away, first]).servers
+    assert server.presence
