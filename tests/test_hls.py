@@ -83,6 +83,20 @@ def beside(path: str, name: str) -> str:
     return f"{path.rpartition('/')[0]}/{name}"
 
 
+async def test_music(
+    hass: HomeAssistant, player: Player, plex: PlexEmulator, attic: MediaServer
+) -> None:
+    """For music the server has a transcoder of its own."""
+    track = Entry(101, "track", "Song", files=[("song.wma", b"song")])
+    track.codecs = (None, "wmav2")
+    attic.library.sections.append(Section(2, "artist", "Music", [track]))
+    path = await resolve(hass, attic, track)
+    plex.requests.clear()
+    async with player.get(path, allow_redirects=False):
+        (asked,) = plex.requests
+        assert asked.path == "/music/:/transcode/universal/start.m3u8"
+
+
 async def test_play(
     hass: HomeAssistant,
     player: Player,
