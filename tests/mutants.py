@@ -24,7 +24,7 @@ ELSEWHERE = {
     "api.library": ("api/library", "media_source", "services"),
     "api.models": ("api/models", "api/plex_tv", "api/server"),
     "api.reading": ("api/models", "api/resources", "api/http"),
-    "api.remote_access": ("push", "entity"),
+    "api.remote_access": ("api/server", "push", "entity"),
     "api.resources": ("api/resources", "api/models", "api/plex_tv"),
     "api.server": ("api/server", "api/connections", "coordinator", "push"),
     "api.transport": ("api/transport", "api/http"),
