@@ -9,6 +9,7 @@ from custom_components.plex_account.devices import async_get_device
 from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 
 from . import setup_integration, state_of
@@ -70,6 +71,9 @@ async def test_choose(
     await choose(hass, config_entry, library)
     assert devices(hass, config_entry) == {"ada", "Library"}
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
+    # Whether somebody else's can be reached from outside is not ours to know.
+    assert hass.states.get("sensor.library_connection_type")
+    assert not hass.states.get("sensor.library_remote_access")
     assert library.transient_tokens
     # A server that is left out can be looked up all the same.
     response = await hass.services.async_call(
@@ -100,10 +104,17 @@ async def test_not_listed(
     plex.unshare(library, attic.owner)
     await config_entry.runtime_data.async_refresh()
     assert devices(hass, config_entry) == {"ada", "Attic"}
+    cellar = await plex.add_server("Cellar", owner=attic.owner)
+    await config_entry.runtime_data.async_refresh()
+    await choose(hass, config_entry, attic)
+    await plex.remove_server(cellar)
+    await config_entry.runtime_data.async_refresh()
     await choose(hass, config_entry)
     assert config_entry.options == {
         "added_servers": [library.machine_identifier],
-        "left_out_servers": [attic.machine_identifier],
+        "left_out_servers": sorted(
+            [attic.machine_identifier, cellar.machine_identifier]
+        ),
     }
 
 
@@ -133,6 +144,15 @@ async def test_remove_devices(
         "added_servers": [library.machine_identifier],
         "left_out_servers": [cellar.machine_identifier],
     }
+    (account,) = (
+        device
+        for device in dr.async_entries_for_config_entry(
+            dr.async_get(hass), config_entry.entry_id
+        )
+        if device.name == "ada"
+    )
+    with pytest.raises(HomeAssistantError, match="stands for the account ada itself"):
+        await async_remove_config_entry_device(hass, config_entry, account)
     for server, added in ((attic, [library.machine_identifier]), (library, [])):
         device = async_get_device(hass, config_entry, server.machine_identifier)
         assert device

@@ -851,3 +851,31 @@ async def test_find_media_is_for_everybody(
         return_response=True,
         context=Context(user_id=hass_read_only_user.id),
     )
+
+
+async def test_find_media_where_it_works(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """What one server finds is told though another one fails."""
+    await plex.add_server("Cellar", owner=ada)
+    await setup_integration(hass, config_entry)
+    plex.faults.add(error(500), path="/hubs/search", host="Cellar")
+
+    async def find() -> list[str]:
+        response: Any = await hass.services.async_call(
+            DOMAIN,
+            "find_media",
+            {"query": "Metropolis"},
+            blocking=True,
+            return_response=True,
+        )
+        return [item["server"] for item in response["items"]]
+
+    assert await find() == ["Attic"]
+    plex.faults.add(error(500), path="/hubs/search")
+    with pytest.raises(HomeAssistantError):
+        await find()

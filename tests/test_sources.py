@@ -492,3 +492,25 @@ async def test_what_failed_is_named(
     with pytest.raises(HomeAssistantError) as raised:
         await look_up(library)
     assert raised.value.translation_placeholders == {"name": "Library"}
+
+
+async def test_servers_do_not_know_each_other(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Each server of others knows Home Assistant by another name."""
+    other = await plex.add_server("Other", owner=library.owner)
+    other.listing.connections = [Connection.at(other.url)]
+    plex.share(other, ada, public_address_matches=True)
+    await setup_integration(hass, config_entry)
+    for server in (library, other):
+        await look_up(server)
+    known = {
+        (request.host, request.client_identifier)
+        for request in plex.requests.matching(path="/security/token")
+    }
+    assert len(known) == len({identifier for _, identifier in known}) == 2
