@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 import gzip
 from http import HTTPStatus
+import time
 
 from aiohttp import ClientError, web
 from aiohttp.test_utils import TestClient
@@ -31,6 +32,7 @@ from .plex_emulator import (
     error,
     redirect,
 )
+from .plex_emulator.faults import RealAnswer
 from .plex_emulator.library import FILE, Entry, Section
 from .plex_emulator.replies import Answer
 
@@ -352,6 +354,58 @@ async def test_player_leaves(player: Player, plex: PlexEmulator, path: str) -> N
         assert file.running == 1
         answer.close()
     await until(lambda: file.running == 0)
+
+
+async def test_refused_slowly(
+    player: Player,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that begins to refuse, and says no more, keeps nobody."""
+    monkeypatch.setattr(http, "TOTAL_TIMEOUT", 0.2)
+    head = b"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\n<html>"
+    plex.faults.add(Raw(head, ending=Ending.SILENCE), path="/library/parts/*")
+    async with asyncio.timeout(5), player.get(path) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    (server,) = config_entry.runtime_data.servers.values()
+    assert not server.players
+
+
+class Stall:
+    """Let everything wait just when the rest of a file is on its way."""
+
+    async def happen(
+        self, request: web.BaseRequest, real: RealAnswer
+    ) -> web.StreamResponse:
+        """Send a beginning, more of it as late as may be, and the rest."""
+        response = web.StreamResponse(headers={"Content-Type": "video/mp4"})
+        response.content_length = 3000
+        await response.prepare(request)
+        await response.write(FILM[:1000])
+        await asyncio.sleep(0.05)
+        assert request.transport
+        request.transport.write(FILM[1000:2000])
+        self.block()
+        await asyncio.sleep(0.05)
+        request.transport.write(FILM[2000:3000])
+        return response
+
+    @staticmethod
+    def block() -> None:
+        """Let nothing else run."""
+        time.sleep(0.5)
+
+
+async def test_late(
+    player: Player, plex: PlexEmulator, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That Home Assistant itself was busy is no reason to break a file off."""
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.3)
+    plex.faults.add(Stall(), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert await answer.read() == FILM[:3000]
 
 
 async def test_player_pauses(

@@ -21,7 +21,7 @@ from homeassistant.setup import async_setup_component
 # What a socket needs is allocated in these.
 SOCKETS = ("/asyncio/", "/aiohttp/", "/ssl.py")
 # Seconds after which connections are closed that nobody uses.
-IDLE = 20
+IDLE = 31
 PACKAGE = f"custom_components.{DOMAIN}"
 # What a Home Assistant has loaded, whoever's entities it has.
 PLATFORMS = ("binary_sensor", "button", "diagnostics", "image", "sensor")
@@ -68,7 +68,7 @@ async def _time_set_up() -> float:
 
 
 async def _weigh(servers: int) -> tuple[int, int]:
-    """Return the bytes allocated between two polls of an account with many servers.
+    """Return the bytes allocated for an account with many servers.
 
     That is all, and what was not allocated for the sockets for push.
     """

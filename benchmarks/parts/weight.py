@@ -3,7 +3,7 @@
 Each round is a process of its own. `import_ms` is the integration's own modules, when
 the parts of Home Assistant they need are there; `setup_ms` is all from the first import
 of such a module to the entities of an account with one server. Memory is what Python
-has allocated between two polls with a hundred servers more than ten: `kb_per_server`
+has allocated at rest with a hundred servers more than ten: `kb_per_server`
 without what its socket for push takes, `kb_per_server_and_socket` with it.
 """
 

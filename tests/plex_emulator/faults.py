@@ -166,14 +166,15 @@ class Raw:
     """Send bytes that need not be HTTP, as some other program on that port would."""
 
     data: bytes
+    ending: Ending = Ending.CLOSE
 
     async def happen(
         self, request: web.BaseRequest, real: RealAnswer
     ) -> web.StreamResponse:
-        """Send them and hang up."""
+        """Send them, and no more."""
         if request.transport:
             request.transport.write(self.data)
-        await _end(request, Ending.CLOSE)
+        await _end(request, self.ending)
         return web.Response()
 
 

@@ -360,9 +360,9 @@ def _tells_private(connection: Connection) -> bool:
     if address := _address(host):
         return _is_private(address)
     if not others:
-        # A name of a home. Nobody has a certificate for this machine.
+        # A name of a home, or a number, which is an address as well. Nobody has a
+        # certificate for this machine.
         return host != "localhost"
-    # The latter are other ways to write an address.
     return others[-1] in _HOME_DOMAINS or others[-1].isdecimal()
 
 

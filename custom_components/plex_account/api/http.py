@@ -56,7 +56,7 @@ CLOSE_TIMEOUT: Final = 0.25
 
 # What is read at once of a file, and handed on.
 STREAM_SIZE: Final = 512 * 1024
-# Seconds that a file may pause, as while a disk wakes up.
+# Seconds in which a file has to begin, and that it may pause, as while a disk wakes up.
 STREAM_TIMEOUT: Final = 30
 
 _TIMEOUT = ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
@@ -252,7 +252,8 @@ class PlexSession:
             return response
         async with response:
             with connecting(what):
-                body = await _read_body(response, TOKEN_SIZE)
+                async with asyncio.timeout(TOTAL_TIMEOUT):
+                    body = await _read_body(response, TOKEN_SIZE)
             raise refusal(response, body, what)
 
     async def listen(
@@ -342,18 +343,26 @@ async def read_pieces(response: ClientResponse) -> AsyncGenerator[bytes]:
     """
     loop = asyncio.get_running_loop()
     waiting_since: float | None = None
-    timer: asyncio.TimerHandle
+    timer: asyncio.Handle
 
     def look(waited: float) -> None:
         nonlocal timer
         timer = loop.call_later(STREAM_TIMEOUT - waited, look_again)
 
     def look_again() -> None:
+        nonlocal timer
         waited = 0 if waiting_since is None else loop.time() - waiting_since
         if waited >= STREAM_TIMEOUT:
-            response.content.set_exception(TimeoutError("Nothing comes"))
+            # What has come in this very turn of the loop is yet to be taken.
+            timer = loop.call_soon(give_up, waiting_since)
         else:
             look(waited)
+
+    def give_up(since: float | None) -> None:
+        if waiting_since == since:
+            response.content.set_exception(TimeoutError("Nothing comes"))
+        else:
+            look(0)
 
     # A timer for each piece, as aiohttp has, would take much of the time.
     look(0)

@@ -211,8 +211,8 @@ class PlexServerClient:
         """Return the answer for a file or a picture, to be read and closed.
 
         `path` begins with a slash, and is one that a list of the server has; `headers`
-        are those that say which part is wanted. Raises a PlexError before the body, and
-        aiohttp's ClientError or TimeoutError while it is read.
+        say which part is wanted. `read_pieces` and `read_stream` read the body. Raises
+        a PlexError if there is none.
         """
         await self._expect_server()
         return await self._session.stream(
