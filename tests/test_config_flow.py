@@ -141,6 +141,7 @@ async def go_on(hass: HomeAssistant, result: ConfigFlowResult) -> ConfigFlowResu
 
 async def test_password(hass: HomeAssistant, plex: PlexEmulator, ada: Account) -> None:
     """An account without two-factor authentication needs one form."""
+    ada.user.title = "Countess"
     result = await start(hass, "password")
     assert suggested(result) == {CONF_SERVER_URL: "https://plex.tv"}
 
@@ -148,7 +149,7 @@ async def test_password(hass: HomeAssistant, plex: PlexEmulator, ada: Account) -
     await hass.async_block_till_done()
 
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == "ada"
+    assert result["title"] == "Countess"
     entry = result["result"]
     assert entry.unique_id == ada.user.uuid
     assert entry.state is ConfigEntryState.LOADED
@@ -727,6 +728,7 @@ async def test_again_with_password(
     devices = registered(hass, config_entry)
     old = config_entry.data[CONF_TOKEN]
 
+    source = "reconfigure" if again["step_id"] == "reconfigure" else "reauth"
     result = await choose(hass, again, "password")
     assert suggested(result) == {CONF_USERNAME: "ada", CONF_SERVER_URL: plex.url}
     typed = {CONF_USERNAME: "ada@plex-user.example", CONF_PASSWORD: PASSWORD}
@@ -736,7 +738,7 @@ async def test_again_with_password(
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["type"] is FlowResultType.ABORT
-    assert result["reason"] in {"reauth_successful", "reconfigure_successful"}
+    assert result["reason"] == f"{source}_successful"
     assert config_entry.state is ConfigEntryState.LOADED
     (token,) = plex.tv.tokens_of(ada)
     assert token.text != old

@@ -21,6 +21,7 @@ from . import setup_integration, until
 from .plex_emulator import (
     Account,
     Cut,
+    Drip,
     Ending,
     Endless,
     Fault,
@@ -218,6 +219,35 @@ async def test_text(
     plex.faults.add(Reply(Answer(200, body, "video/mp4")), path="/library/parts/*")
     headers = {"Range": wanted} if wanted else {}
     async with player.get(path, headers=headers) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+
+
+async def test_text_at_the_beginning_of_a_part(
+    player: Player, plex: PlexEmulator, path: str
+) -> None:
+    """Nor by the beginning of one, though that is all that was asked for."""
+    headers = {"Content-Range": "bytes 0-7/100"}
+    for body, status in (
+        (b"#EXTM3U\n", HTTPStatus.BAD_GATEWAY),
+        # That may be the beginning of a file as well.
+        (b"ID3", HTTPStatus.PARTIAL_CONTENT),
+    ):
+        part = Answer(206, body, "video/mp4", headers)
+        plex.faults.add(Reply(part), path="/library/parts/*")
+        async with player.get(path, headers={"Range": "bytes=0-7"}) as answer:
+            assert answer.status == status
+
+
+async def test_small_pieces(
+    player: Player, plex: PlexEmulator, film: Entry, path: str
+) -> None:
+    """However small the pieces are, it is the beginning that counts."""
+    film.files = [("film.mp4", b"RIFF1234AVI ")]
+    plex.faults.add(Drip(0.01), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert await answer.read() == b"RIFF1234AVI "
+    film.files = [("film.mp4", b"<html></html>")]
+    async with player.get(path) as answer:
         assert answer.status == HTTPStatus.BAD_GATEWAY
 
 
