@@ -477,6 +477,7 @@ async def test_link(hass: HomeAssistant, plex: PlexEmulator, lin: Account) -> No
         "shown_url": "plex.tv/link",
         "minutes": "15",
         "qr_code": f"![](data:image/png;base64,{qr_code_of(pin.code)})",
+        "again": "/config/integrations/dashboard/add?domain=plex_account",
     }
     # Asking again, as the frontend does, changes nothing.
     again = await hass.config_entries.flow.async_configure(result["flow_id"])
@@ -762,6 +763,9 @@ async def test_again_with_link(
     """The other way in works as well."""
     result = await configure(hass, again, {"next_step_id": "link"})
     assert result["step_id"] == "link_wait"
+    placeholders = result["description_placeholders"]
+    assert placeholders
+    assert placeholders["again"] == "/config/integrations/integration/plex_account"
     plex.claim_pin(plex.tv.pins[0].code, ada)
     result = await go_on(hass, result)
     await hass.async_block_till_done(wait_background_tasks=True)

@@ -50,6 +50,9 @@ SECTION_ADVANCED = "advanced"
 SIGN_IN_STEPS = ["browser", "link", "password"]
 
 LINK_URL = "https://plex.tv/link"
+# Where the frontend begins anew: to add an account, and with one that there is.
+BEGIN_URL = f"/config/integrations/dashboard/add?domain={DOMAIN}"
+BEGIN_AGAIN_URL = f"/config/integrations/integration/{DOMAIN}"
 
 ADVANCED_SCHEMA = vol.Schema(
     {
@@ -241,6 +244,8 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
                 "shown_url": LINK_URL.removeprefix("https://"),
                 "minutes": str(round(self._pin.pin.expires_in / 60)),
                 "qr_code": self._qr_code,
+                # A step that waits has no buttons.
+                "again": BEGIN_AGAIN_URL if self._entry else BEGIN_URL,
             },
             progress_task=self._pin.task,
         )

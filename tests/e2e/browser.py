@@ -171,6 +171,13 @@ class Frontend:
         if flaws := [*seen["wrong"], *self._flaws(texts, may_clip=may_clip)]:
             raise ViewError(f"{name}: {flaws}")
 
+    async def confirm(self, name: str) -> None:
+        """Keep a picture of a question of the frontend, and say yes."""
+        button = self.page.locator("dialog-box ha-dialog-footer ha-button").last
+        await button.wait_for()
+        await self.picture(name)
+        await button.click()
+
     async def load(self, path: str) -> None:
         """Load a page anew."""
         await self.page.goto(f"{self._url}{path}", wait_until="domcontentloaded")
@@ -238,6 +245,12 @@ class Dialog:
     async def submit(self) -> None:
         """Press the button that goes on or closes."""
         await self.root.locator("ha-dialog-footer ha-button").last.click()
+
+    async def give_up(self) -> None:
+        """Stop to wait, by the link beside the code, to begin again."""
+        await self.code.wait_for()
+        await self.root.locator("a[href^='/config/integrations/']").click()
+        await self.root.locator("ha-dialog").wait_for(state="detached")
 
     async def close(self) -> None:
         """Close it by its last button."""

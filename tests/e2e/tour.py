@@ -125,6 +125,13 @@ class Tour:
         await dialog.turn_on()
         await self._picture("link")
         await dialog.submit()
+        await dialog.give_up()
+        await self._frontend.confirm("begin-again")
+        await dialog.shows("user")
+        await dialog.choose("user", "password")
+        await dialog.fill_server_url(self._plex.url)
+        await dialog.turn_on()
+        await dialog.submit()
         await self._use_link_code(LINK_USERNAME)
         await dialog.created()
         await self._picture("added-with-link-code")
@@ -315,6 +322,9 @@ class Tour:
         await dialog.shows("reconfigure", account=USERNAME)
         await self._picture("reconfigure")
         await dialog.choose("reconfigure", "link")
+        await dialog.give_up()
+        await (await self._entry_menu()).choose("reconfigure")
+        await dialog.choose("reconfigure", "link")
         await self._use_link_code(USERNAME)
         await dialog.aborted()
         await self._picture("reconfigured")
@@ -466,10 +476,7 @@ class Tour:
     async def remove(self) -> None:
         """Remove the account."""
         await (await self._entry_menu()).choose("delete")
-        confirm = self._page.locator("dialog-box ha-dialog-footer ha-button").last
-        await confirm.wait_for()
-        await self._picture("remove")
-        await confirm.click()
+        await self._frontend.confirm("remove")
         await expect(self._entry_row()).to_have_count(0)
         await self._picture("removed")
 
