@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 import sys
 import tomllib
+from typing import Any
 
 from mutmut import __main__ as mutmut
 from mutmut.state import state
@@ -49,8 +50,8 @@ ELSEWHERE = {
     "sensor": ("entity", "init"),
     "server_coordinator": ("coordinator", "push", "init", "repairs"),
     "sources": ("sources", "services"),
-    "texts": ("media_source", "config_flow"),
     "store": ("store", "init", "coordinator"),
+    "texts": ("media_source", "config_flow"),
 }
 
 
@@ -111,9 +112,9 @@ if __name__ == "__main__":
         case _:
             collect = mutmut.collect_or_load_stats
 
-            def collect_and_narrow(*args: object, **options: object) -> None:
+            def collect_and_narrow(*args: Any, **options: Any) -> None:
                 """Find out which tests reach what, and leave those of the module."""
-                collect(*args, **options)  # type: ignore[arg-type]
+                collect(*args, **options)
                 narrow()
 
             mutmut.collect_or_load_stats = collect_and_narrow

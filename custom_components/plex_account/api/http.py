@@ -251,9 +251,7 @@ class PlexSession:
         if response.status in _STREAM_STATUSES:
             return response
         async with response:
-            with connecting(what):
-                async with asyncio.timeout(TOTAL_TIMEOUT):
-                    body = await _read_body(response, TOKEN_SIZE)
+            body = await _read_in_time(response, TOKEN_SIZE, what)
             raise refusal(response, body, what)
 
     async def listen(
@@ -385,12 +383,17 @@ async def read_stream(response: ClientResponse, size: int) -> bytes:
     takes more than 15 seconds.
     """
     what = f"GET {response.url.path}"
-    with connecting(what):
-        async with asyncio.timeout(TOTAL_TIMEOUT):
-            body = await _read_body(response, size + 1)
+    body = await _read_in_time(response, size + 1, what)
     if len(body) > size:
         raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
     return body
+
+
+async def _read_in_time(response: ClientResponse, size: int, what: str) -> bytes:
+    """Read a body in as much time as a whole request may take."""
+    with connecting(what):
+        async with asyncio.timeout(TOTAL_TIMEOUT):
+            return await _read_body(response, size)
 
 
 async def _read_body(response: ClientResponse, size: int) -> bytes:
