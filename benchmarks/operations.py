@@ -121,9 +121,12 @@ class Floor:
         """Prepare what every request needs."""
         self._session = session
         self._target = target
-        self._headers = {"Accept": "application/json", **identity("floor").headers()}
+        self._headers = identity("floor").headers
         self._tv_headers = dict(self._headers)
-        self._server_headers = self._headers | {"X-Plex-Token": target.server_token}
+        self._server_headers = {
+            **self._headers,
+            "X-Plex-Token": target.server_token,
+        }
 
     async def sign_in(self) -> None:
         """Sign in, and use the new token from then on."""

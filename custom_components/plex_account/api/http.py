@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from http import HTTPStatus
 import random
 from typing import Final
@@ -78,7 +78,7 @@ _ACCEPT = {"Accept": "application/json"}
 _ANONYMOUS = {**_ACCEPT, "User-Agent": "Plex client"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ClientIdentity:
     """How we present ourselves to Plex, in the `X-Plex-*` headers.
 
@@ -94,9 +94,10 @@ class ClientIdentity:
     device: str
     device_name: str
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers by which Plex knows us, in which nothing breaks a line."""
-        headers = {
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by which Plex knows us, in which nothing breaks a line."""
+        values = {
             "X-Plex-Client-Identifier": self.client_identifier,
             "X-Plex-Product": self.product,
             "X-Plex-Version": self.version,
@@ -105,7 +106,7 @@ class ClientIdentity:
             "X-Plex-Device": self.device,
             "X-Plex-Device-Name": self.device_name,
         }
-        return {name: one_line(value) for name, value in headers.items()}
+        return _ACCEPT | {name: one_line(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +144,7 @@ class PlexSession:
     def __init__(self, session: ClientSession, identity: ClientIdentity) -> None:
         """Keep what every request needs; nothing is sent."""
         self._session = session
-        self._headers = {**_ACCEPT, **identity.headers()}
+        self._headers = identity.headers
 
     async def request(
         self,
@@ -340,8 +341,9 @@ async def read_pieces(response: ClientResponse) -> AsyncGenerator[bytes]:
     30 seconds; how long what has come is held up does not count.
     """
     loop = asyncio.get_running_loop()
+    content = response.content
     waiting_since: float | None = None
-    timer: asyncio.Handle
+    timer: asyncio.Handle | None = None
 
     def look(waited: float) -> None:
         nonlocal timer
@@ -358,22 +360,26 @@ async def read_pieces(response: ClientResponse) -> AsyncGenerator[bytes]:
 
     def give_up(since: float | None) -> None:
         if waiting_since == since:
-            response.content.set_exception(TimeoutError("Nothing comes"))
+            content.set_exception(TimeoutError("Nothing comes"))
         else:
             look(0)
 
-    # A timer for each piece, as aiohttp has, would take much of the time.
-    look(0)
     try:
         while True:
-            waiting_since = loop.time()
-            piece = await response.content.readany()
-            waiting_since = None
+            piece = content.read_nowait()
+            if not piece and not content.at_eof():
+                # A timer for each piece, as aiohttp has, would take much of the time.
+                if timer is None:
+                    look(0)
+                waiting_since = loop.time()
+                piece = await content.readany()
+                waiting_since = None
             if not piece:
                 return
             yield piece
     finally:
-        timer.cancel()
+        if timer:
+            timer.cancel()
 
 
 async def read_stream(response: ClientResponse, size: int) -> bytes:
