@@ -17,19 +17,21 @@ PACKAGE = "custom_components.plex_account."
 # What pytest and mutmut say where no test has failed: all have passed, somebody has
 # stopped them, or there is none.
 UNNOTICED = {0, 2, 5, 33}
+# Seconds that a test takes at most with which all mutants are tried at first.
+QUICK = 0.4
 # Mutants that may live, with the reason.
 ACCEPTED = Path(__file__).with_suffix(".toml")
 # Where tests are that do not have the name of their module.
 ELSEWHERE = {
-    "": ("init", "options_flow"),
+    "": ("init", "options_flow", "hls"),
     "access": ("http", "hls", "services"),
     "api.exceptions": ("api/http", "api/refusals"),
     "api.http": ("api/http", "api/server", "http", "hls"),
     "api.library": ("api/library", "media_source", "services"),
-    "api.models": ("api/models", "api/plex_tv", "api/server"),
+    "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
     "api.reading": ("api/models", "api/resources", "api/http"),
-    "api.remote_access": ("api/server", "push", "entity"),
-    "api.resources": ("api/resources", "api/models", "api/plex_tv"),
+    "api.remote_access": ("api/server", "entity"),
+    "api.resources": ("api/resources", "api/models", "api/plex_tv", "store"),
     "api.server": ("api/server", "api/connections", "coordinator", "push"),
     "api.transport": ("api/transport", "api/http"),
     "base_coordinator": ("coordinator", "init"),
@@ -40,6 +42,7 @@ ELSEWHERE = {
     "devices": ("init", "coordinator"),
     "entity": ("entity", "coordinator"),
     "errors": ("services", "coordinator"),
+    "hls": ("hls", "init"),
     "http": ("http", "hls", "media_source"),
     "identity": ("identity", "config_flow", "init"),
     "issues": ("issues", "push", "repairs", "coordinator"),
@@ -47,7 +50,7 @@ ELSEWHERE = {
     "media": ("media_source", "services", "http"),
     "media_nodes": ("media_source",),
     "pins": ("config_flow",),
-    "sensor": ("entity", "init"),
+    "sensor": ("entity", "init", "options_flow"),
     "server_coordinator": ("coordinator", "push", "init", "repairs"),
     "sources": ("sources", "services"),
     "store": ("store", "init", "coordinator"),
@@ -55,9 +58,10 @@ ELSEWHERE = {
 }
 
 
-def narrow() -> None:
+def narrow(*, quick: bool) -> None:
     """Leave each function the tests of its module, if some of them reach it."""
     reached = state().tests_by_mangled_function_name
+    durations = state().duration_by_test
     for function, tests in reached.items():
         module = function.removeprefix(PACKAGE).rpartition(".")[0]
         names = ELSEWHERE.get(module, (module.replace(".", "/"),))
@@ -65,8 +69,9 @@ def narrow() -> None:
             f"tests/{folder}{slash}test_{name}.py::"
             for folder, slash, name in (each.rpartition("/") for each in names)
         )
-        if own := {test for test in tests if test.startswith(files)}:
-            reached[function] = own
+        own = {test for test in tests if test.startswith(files)} or tests
+        fast = {test for test in own if durations[test] < QUICK}
+        reached[function] = (quick and fast) or own
 
 
 def forget(folder: Path) -> None:
@@ -109,13 +114,13 @@ if __name__ == "__main__":
             sys.exit(judge(Path("mutants"), is_whole=not names))
         case ["forget"]:
             forget(Path("mutants"))
-        case _:
+        case [tests, *options]:
             collect = mutmut.collect_or_load_stats
 
             def collect_and_narrow(*args: Any, **options: Any) -> None:
                 """Find out which tests reach what, and leave those of the module."""
                 collect(*args, **options)
-                narrow()
+                narrow(quick=tests == "quick")
 
             mutmut.collect_or_load_stats = collect_and_narrow
-            mutmut.cli()
+            mutmut.cli(["run", *options])

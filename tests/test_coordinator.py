@@ -578,7 +578,9 @@ async def test_no_better_connection(
 ) -> None:
     """If there is none the relay is kept; a new address is tried without delay."""
     relay = await listen(attic, authority, PLEX_DIRECT)
-    refusing = Connection.at(f"http://127.0.0.1:{plex.refusing_port}")
+    refusing = Connection.plex_direct(
+        "192.168.1.5", plex.refusing_port, domain=PLEX_DIRECT, local=True
+    )
     through_relay = Connection.plex_direct(
         "198.51.100.5", relay.port, domain=PLEX_DIRECT, relay=True
     )
@@ -586,6 +588,8 @@ async def test_no_better_connection(
     await setup_integration(hass, config_entry)
     await tick(ACCOUNT_POLL)
     assert state_of(hass, "sensor.attic_connection_type") == "relay"
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert list(server.data.outcome.tried) == [refusing.uri]
 
     attic.listing.connections = [Connection.at(attic.url), through_relay]
     await config_entry.runtime_data.async_refresh()
@@ -607,3 +611,16 @@ async def test_waiting_action_survives_unload(
     with pytest.raises(HomeAssistantError) as raised:
         await server.async_renew_token()
     assert raised.value.translation_key == "server_unreachable"
+    assert raised.value.translation_placeholders == {"name": "Attic"}
+
+
+async def test_back_at_once(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+) -> None:
+    """Once a server has been found again, nobody is told that it was not there."""
+    await attic.stop()
+    await setup_integration(hass, config_entry)
+    await attic.start()
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    await server.async_refresh()
+    assert (await server.async_get_access()).connection.uri == attic.url

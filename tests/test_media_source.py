@@ -106,18 +106,22 @@ async def test_tree(panel: Panel, ada: Account) -> None:
     path = ("Attic", "Series", "The lighthouse keepers", "Season 1")
     season = await panel.open(*path)
     assert titles_of(season) == ["1. Arrival", "2. Fog"]
+    assert season["children_media_class"] == "episode"
     album = await panel.open("Attic", "Music", "The Lanterns", "Low tide")
     assert titles_of(album) == ["1. Undertow", "2. Salt", "3. Homeward"]
     photos = await panel.open("Attic", "Photos", "Summer")
     assert titles_of(photos) == ["Beach", "Lighthouse"]
+    assert photos["children_media_class"] == "image"
     playlist = await panel.open("Attic", "Playlists", "Rainy days")
     assert (playlist["title"], len(playlist["children"])) == ("Rainy days", 3)
+    assert playlist["children_media_class"] == "movie"
     shelf = await panel.open("Attic", "Continue watching")
     assert titles_of(shelf)[0] == "Beyond the harbour (1999)"
     recent = await panel.open("Attic", "Recently added")
     assert "Fog (The lighthouse keepers · S1E2)" in titles_of(recent)
     assert "Salt (The Lanterns · Low tide)" in titles_of(recent)
     assert "Low tide (The Lanterns)" in titles_of(recent)
+    assert recent["children_media_class"] == "directory"
 
 
 async def test_two_of_a_title(panel: Panel, attic: MediaServer) -> None:
@@ -303,18 +307,19 @@ async def test_long_lists(panel: Panel, attic: MediaServer, plex: PlexEmulator) 
     attic.library.sections = [Section(1, "show", "Series", [show])]
     attic.library.playlists = [playlist]
     attic.library.watching = season.children
-    for path, kind in (
-        (("Series", "Show", "Season 1"), "season"),
-        (("Playlists", "Playlist"), "playlist"),
-        (("Continue watching",), "directory"),
+    for path in (
+        ("Series", "Show", "Season 1"),
+        ("Playlists", "Playlist"),
+        ("Continue watching",),
     ):
         first = await panel.open("Attic", *path)
         more = child(first, "101 - 150")
         assert len(first["children"]) == 101
-        assert first["children_media_class"] == more["children_media_class"] == kind
+        assert first["children_media_class"] == "episode"
+        assert more["children_media_class"] == "episode"
         plex.requests.clear()
         rest = await panel.browse(more["media_content_id"])
-        if kind != "directory":
+        if path != ("Continue watching",):
             assert rest["media_content_id"] == first["media_content_id"]
         assert len(rest["children"]) == 50
         assert "E100" in rest["children"][0]["title"]
@@ -372,7 +377,8 @@ async def test_unloaded_meanwhile(
     )
     await asyncio.sleep(0.05)
     await hass.config_entries.async_unload(config_entry.entry_id)
-    with pytest.raises(Unresolvable, match="There is nothing at"):
+    identifier = film["media_content_id"].removeprefix(f"{ROOT}/")
+    with pytest.raises(Unresolvable, match=f"There is nothing at {identifier}"):
         await resolving
 
 

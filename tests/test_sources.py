@@ -84,6 +84,8 @@ async def failure(look_up: LookUp, server: MediaServer, **data: Any) -> str | No
     """Return the translation key of a look-up that fails."""
     with pytest.raises(HomeAssistantError) as raised:
         await look_up(server, **data)
+    placeholders = raised.value.translation_placeholders or {}
+    assert None not in placeholders.values()
     return raised.value.translation_key
 
 
@@ -357,6 +359,25 @@ async def test_shared_server_down(
     await library.stop()
     await setup_integration(hass, config_entry)
     assert await failure(look_up, library) == "server_unreachable"
+
+
+@pytest.mark.parametrize("shown", ["127.0.0.1", "192-168-1-5.0123.plex.direct"])
+async def test_shared_server_without_encryption(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    shown: str,
+) -> None:
+    """Nobody else's server is asked where no certificate says who answers."""
+    await library.encrypt(None)
+    port = library.listeners[0].port
+    uri = library.url if shown == "127.0.0.1" else f"https://{shown}:{port}"
+    library.listing.connections = [Connection(uri, "127.0.0.1", local=True)]
+    await setup_integration(hass, config_entry)
+    assert await failure(look_up, library) == "server_unreachable"
+    assert not plex.requests.matching(host="Library")
 
 
 async def test_shared_server_refuses(

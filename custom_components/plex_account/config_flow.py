@@ -196,7 +196,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         base = request.headers.get(HEADER_FRONTEND_BASE) if request else None
         if base is None:
             # Nobody knows where to come back to.
-            return await self.async_step_link(user_input)
+            return await self.async_step_link()
         errors = self._check_server_url(user_input)
         if not errors and (pin := await self._async_get_pin(errors, strong=True)):
             async_register_callback(self.hass)

@@ -42,14 +42,12 @@ MAX_TICKET_LIFETIME: Final = 86_400
 MAX_TICKETS: Final = 32
 # Seconds that the end of all of them may take.
 STOP_TIMEOUT: Final = 2
-# Random bytes of a ticket.
-TICKET_SIZE: Final = 24
 # Bytes of a playlist; that of a film of ten hours has a tenth.
 PLAYLIST_SIZE: Final = 1024 * 1024
 
 # What a playlist may name: files of its own session.
 _SESSION_FILE = re.compile(
-    r"session/(?P<session>[\w-]{36})/\w{1,16}/[\w.-]{1,64}", re.ASCII
+    r"session/(?P<session>[\w-]{36})/\w{1,16}/[\w-][\w.-]{0,63}", re.ASCII
 )
 _NAME = r"(?!\S*\.\.)[\w-][\w./-]{0,127}"
 _NAME_LINE = re.compile(_NAME, re.ASCII)
@@ -78,7 +76,7 @@ class Transcode:
         version: int,
     ) -> None:
         """Have a version of an item's file made fit; nothing is sent yet."""
-        self.ticket = secrets.token_urlsafe(TICKET_SIZE)
+        self.ticket = secrets.token_urlsafe()
         self.server = server
         self._hass = hass
         self._session = str(uuid4())
@@ -179,7 +177,7 @@ class Transcode:
     def _is_own(self, name: str) -> bool:
         """Return if a file is one of this session."""
         match = _SESSION_FILE.fullmatch(name)
-        return bool(match and match["session"] == self._session and ".." not in name)
+        return bool(match and match["session"] == self._session)
 
     def _is_own_playlist(self, name: str) -> bool:
         """Return if a file is a playlist of this session."""

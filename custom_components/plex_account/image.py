@@ -34,15 +34,16 @@ async def async_setup_entry(
 class PlexAvatarImage(PlexAccountEntity, ImageEntity):
     """The avatar of the account, fetched when somebody looks at it."""
 
+    _content: bytes | None
+    _failure: HomeAssistantError | None
+    _failed_at: float
+
     def __init__(
         self, hass: HomeAssistant, coordinator: PlexAccountCoordinator
     ) -> None:
         """Initialize the entity."""
         PlexAccountEntity.__init__(self, coordinator, AVATAR)
         ImageEntity.__init__(self, hass)
-        self._content: bytes | None = None
-        self._failure: HomeAssistantError | None = None
-        self._failed_at = 0.0
         self._set_url(coordinator.data.user.thumb)
 
     @callback

@@ -150,21 +150,21 @@ async def async_search(
     """
     # Nobody wants to wait for one that is known to be down.
     asked = [server for server in servers if server.data.reachable] or servers
-    answers = await asyncio.gather(
-        *(
-            async_ask_library(server, lambda library: library.search(query, limit))
-            for server in asked
-        ),
-        return_exceptions=True,
-    )
-    found: list[list[tuple[PlexServerCoordinator, Item]]] = []
-    errors: list[BaseException] = []
-    for server, answer in zip(asked, answers, strict=True):
-        if isinstance(answer, BaseException):
-            errors.append(answer)
-        else:
-            found.append([(server, item) for item in answer])
-    unexpected = [err for err in errors if not isinstance(err, HomeAssistantError)]
-    if unexpected or (errors and not found):
-        raise (unexpected or errors)[0]
+    errors: list[HomeAssistantError] = []
+
+    async def ask(
+        server: PlexServerCoordinator,
+    ) -> list[tuple[PlexServerCoordinator, Item]]:
+        try:
+            items = await async_ask_library(
+                server, lambda library: library.search(query, limit)
+            )
+        except HomeAssistantError as err:
+            errors.append(err)
+            return []
+        return [(server, item) for item in items]
+
+    found = await asyncio.gather(*map(ask, asked))
+    if errors and len(errors) == len(asked):
+        raise errors[0]
     return [each for each in chain(*zip_longest(*found)) if each]

@@ -65,12 +65,13 @@ def page_node(
     page: Page,
     start: int,
     *,
-    media_class: MediaClass = MediaClass.DIRECTORY,
     is_mixed: bool = False,
 ) -> BrowseMediaSource:
     """Return a page of items; the first is followed by all others."""
     films = Counter(each.title for each in page.items if each.type is ItemType.MOVIE)
-    others = range(PAGE_SIZE, page.total if start == 0 else 0, PAGE_SIZE)
+    classes = {CLASSES[each.type][0] for each in page.items}
+    media_class = classes.pop() if len(classes) == 1 else MediaClass.DIRECTORY
+    others = range(PAGE_SIZE, page.total, PAGE_SIZE) if start == 0 else ()
     return folder(
         identifier,
         title,

@@ -52,7 +52,7 @@ from .media import (
     picture_params,
     server_identifier,
 )
-from .media_nodes import CLASSES, SECTION_CLASSES, folder, item_node, page_node
+from .media_nodes import SECTION_CLASSES, folder, item_node, page_node
 from .server_coordinator import PlexServerCoordinator
 from .texts import async_text
 
@@ -315,7 +315,6 @@ class PlexMediaSource(MediaSource):
             item.title,
             page,
             start,
-            media_class=CLASSES[item.type][0],
             is_mixed=item.type in {ItemType.PLAYLIST, ItemType.COLLECTION},
         )
 
@@ -359,9 +358,7 @@ class PlexMediaSource(MediaSource):
         )
         titles = {each.key: each.title for each in characters}
         title = titles.get(character or "", section.title)
-        return page_node(
-            self.hass, server, identifier, title, page, start, media_class=media_class
-        )
+        return page_node(self.hass, server, identifier, title, page, start)
 
 
 async def _both[A, B](first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:

@@ -31,6 +31,7 @@ from custom_components.plex_account.api import (
     ProbeOutcome,
     Reply,
     Resource,
+    at_address,
     connections as connections_module,
     http,
     plain_http,
@@ -724,6 +725,7 @@ async def test_hidden_name(
     assert outcome.best.connection == replace(
         named, uri=listener.url, protocol="http", pinned=False
     )
+    assert at_address(replace(named, pinned=True)) == outcome.best.connection
     assert outcome.best.name_blocked
     assert outcome.only_unencrypted
     assert tier(outcome.best.connection) is ConnectionTier.LOCAL_HTTP

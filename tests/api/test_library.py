@@ -31,7 +31,11 @@ def films(attic: MediaServer) -> Section:
     section.entries[0].files = [("film.mp4", b"pictures")]
     section.entries[0].codecs = "h264", "aac"
     section.entries[1].title = "7 seas"
-    attic.library.sections = [section, Section(2, "odd", "Odd")]
+    attic.library.sections = [
+        section,
+        Section(2, "odd", "Odd"),
+        Section(3, "movie", ""),
+    ]
     return section
 
 
@@ -101,7 +105,12 @@ async def test_kinds(
     assert len(await library.search("fog", 7)) == 1
     (asked,) = plex.requests.matching(path="/hubs/search")
     assert asked.query["limit"] == "7"
-    for path in ("/library/sections/1/all", "/playlists", "/library/recentlyAdded"):
+    for path in (
+        "/library/sections/1/all",
+        "/playlists",
+        f"/playlists/{playlist.rating_key}/items",
+        "/library/recentlyAdded",
+    ):
         (asked,) = plex.requests.matching(path=path)
         assert asked.value("X-Plex-Container-Start") == "0"
         assert asked.value("X-Plex-Container-Size") == str(PAGE_SIZE)

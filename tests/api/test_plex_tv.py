@@ -869,6 +869,7 @@ async def test_auth_url(visitor: PlexTvClient, plex: PlexEmulator) -> None:
     """A user signs in on the page of Plex, or of what stands in for it."""
     pin = await visitor.create_pin(strong=True)
     assert len(pin.code) == 25
+    assert plex.requests[0].query == {"strong": "true"}
     assert visitor.auth_url(pin, "https://home.example/back?a=b").startswith(
         f"{plex.url}/auth#?clientID="
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from custom_components.plex_account.api import Connection, Resource, ServerList
-from custom_components.plex_account.api.reading import Json
+from custom_components.plex_account.api.reading import MAX_SECRET, Json
 
 from .test_models import CONNECTION, CONNECTION_READ, RESOURCE
 
@@ -57,6 +57,7 @@ def test_bad_uri(uri: Json) -> None:
     ("uri", "protocol", "host", "port", "ipv6"),
     [
         ("http://192.168.1.2:32400", "http", "192.168.1.2", 32400, False),
+        ("https://NX", "https", "nx", 443, False),
         ("HTTPS://Plex.Example.COM:8443/", "https", "plex.example.com", 8443, False),
         ("https://plex.example.com", "https", "plex.example.com", 443, False),
         ("http://plex.example.com", "http", "plex.example.com", 80, False),
@@ -123,6 +124,16 @@ def test_token_that_servers_take(token: str) -> None:
     """A JWT is none of them."""
     resource = Resource.from_json({**RESOURCE, "accessToken": token})
     assert resource.access_token == (token if token == "secret" else None)
+
+
+@pytest.mark.parametrize(
+    ("size", "is_read"), [(1, True), (MAX_SECRET, True), (MAX_SECRET + 1, False)]
+)
+def test_size_of_a_token(size: int, is_read: bool) -> None:
+    """What is longer than any token is none."""
+    token = "s" * size
+    resource = Resource.from_json({**RESOURCE, "accessToken": token})
+    assert resource.access_token == (token if is_read else None)
 
 
 def test_list() -> None:

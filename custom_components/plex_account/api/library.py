@@ -344,7 +344,7 @@ def _item(body: Json) -> Item:
     return items[0]
 
 
-def _page(body: Json, start: int = 0) -> Page:
+def _page(body: Json, start: int) -> Page:
     """Read a page, which may be all that there is."""
     container = root(body, "MediaContainer")
     # The shelves wrap their items in one more list.

@@ -214,10 +214,8 @@ def integer(data: dict[str, Json], key: str) -> int | None:
 
 def flag(data: dict[str, Json], key: str) -> bool | None:
     """Return a boolean, which in XML is "1" or "0"."""
-    value = data.get(key)
-    if value is None or isinstance(value, bool):
-        return value
-    match value:
+    match data.get(key):
+        # True and False are 1 and 0, too.
         case 1 | "1" | "true":
             return True
         case 0 | "0" | "false":
