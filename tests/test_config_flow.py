@@ -900,11 +900,21 @@ async def test_browser(
     menu = await hass.config_entries.flow.async_init(
         DOMAIN, context={"source": SOURCE_USER}
     )
-    for flow_id in ("", "0123456789abcdef0123456789abcdef", menu["flow_id"]):
+    # There would be another code.
+    rule = plex.faults.add(error(429), path="/api/v2/pins")
+    form = await configure(hass, await start(hass, "password"), with_code(plex))
+    plex.faults.remove(rule)
+    for flow_id in (
+        "",
+        "0123456789abcdef0123456789abcdef",
+        menu["flow_id"],
+        form["flow_id"],
+    ):
         answer = await stranger.get(f"/auth/plex_account/callback?flow_id={flow_id}")
         assert answer.status == 200
     assert (await stranger.get("/auth/plex_account/callback")).status == 200
     assert hass.config_entries.flow.async_get(menu["flow_id"])["step_id"] == "user"
+    assert hass.config_entries.flow.async_get(form["flow_id"])["step_id"] == "link"
     assert not plex.tv.tokens_of(lin)
 
     plex.claim_pin(pin.code, lin)

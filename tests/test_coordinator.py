@@ -504,6 +504,55 @@ async def test_hidden_address_over_https(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
 
+async def test_hidden_address_after_a_start(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
+) -> None:
+    """That the name does not lead to the address is known even while it is down."""
+    listener = await listen(attic, authority, PLEX_DIRECT)
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await setup_integration(hass, config_entry)
+    await attic.stop()
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert server.data.connection.pinned
+
+
+async def test_hidden_address_of_a_shared_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    grace: Account,
+    config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
+) -> None:
+    """Nobody is led to somebody else's server without encryption."""
+    library = await plex.add_server("Library", owner=grace)
+    listener = await listen(library, authority, PLEX_DIRECT)
+    hidden = Connection.plex_direct(
+        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+    )
+    library.listing.connections = [hidden]
+    plex.share(library, ada, public_address_matches=True)
+    await setup_integration(hass, config_entry)
+    response: Any = await hass.services.async_call(
+        DOMAIN,
+        "get_source_connection_information",
+        {"source": "Library"},
+        blocking=True,
+        return_response=True,
+    )
+    (connection,) = response["connections"]
+    assert (connection["uri"], connection["reachable"]) == (hidden.uri, True)
+
+
 async def test_wrong_certificate_at_hidden_address(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -88,3 +88,16 @@ async def test_device_diagnostics(
     )
     dump = await get_diagnostics_for_device(hass, hass_client, loaded, device)
     assert dump == snapshot(exclude=props(*AGES))
+
+
+async def test_unexpected_error(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+) -> None:
+    """Of an error that nobody expects the kind is told, but not what it says."""
+    loaded.runtime_data.async_set_update_error(KeyError("secret"))
+    dump: Any = await get_diagnostics_for_config_entry(hass, hass_client, loaded)
+    assert dump["account"]["last_error"] == "KeyError"
+    assert "secret" not in json_dumps(dump)

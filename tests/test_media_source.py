@@ -350,6 +350,18 @@ async def test_too_much_found(panel: Panel, plex: PlexEmulator) -> None:
     assert len(answer["result"]["result"]) == 20 * 11
 
 
+async def test_song_without_album(panel: Panel, plex: PlexEmulator) -> None:
+    """Of what is not told nothing is shown."""
+    song = {"type": "track", "ratingKey": "1", "title": "Salt"}
+    hub = {"type": "track", "Metadata": [{**song, "grandparentTitle": "The Lanterns"}]}
+    answer = json_answer({"MediaContainer": {"Hub": [hub]}})
+    plex.faults.add(Reply(answer), path="/hubs/search")
+    found = await panel.ask("search_media", ROOT, search_query="Salt")
+    assert [each["title"] for each in found["result"]["result"]] == [
+        "Salt (The Lanterns)"
+    ]
+
+
 async def test_same_path_again(
     panel: Panel, freezer: FrozenDateTimeFactory, tick: Tick
 ) -> None:

@@ -48,6 +48,18 @@ def devices(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
     }
 
 
+async def test_server_of_nobody(
+    hass: HomeAssistant, library: MediaServer, config_entry: MockConfigEntry
+) -> None:
+    """Whose a server is is only said where it is known."""
+    library.owner.user.title = ""
+    await setup_integration(hass, config_entry)
+    result = await hass.config_entries.options.async_init(config_entry.entry_id)
+    assert result["data_schema"]
+    ((_, field),) = result["data_schema"].schema.items()
+    assert [option["label"] for option in field.config["options"]] == ["Library"]
+
+
 async def test_choose(
     hass: HomeAssistant,
     attic: MediaServer,

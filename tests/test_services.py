@@ -148,10 +148,12 @@ async def test_get_user_details_refresh(
 ) -> None:
     """A refresh asks plex.tv, and tells if it fails; what we had stays."""
     ada.user.friendly_name = "Ada L."
+    ada.unsubscribe()
     response = await call(hass, loaded, "get_user_details")
     assert response["friendly_name"] is None
     response = await call(hass, loaded, "get_user_details", refresh=True)
     assert response["friendly_name"] == "Ada L."
+    assert response["subscription"]["subscribed_at"] is None
 
     plex.faults.add(error(429, code=1003), path="/api/v2/user")
     with pytest.raises(HomeAssistantError) as raised:
