@@ -30,7 +30,6 @@ ELSEWHERE = {
     "api.library": ("api/library", "media_source", "services"),
     "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
     "api.reading": ("api/models", "api/resources", "api/http"),
-    "api.remote_access": ("api/server", "entity"),
     "api.resources": ("api/resources", "api/models", "api/plex_tv", "store"),
     "api.server": ("api/server", "api/connections", "coordinator", "push"),
     "api.transport": ("api/transport", "api/http"),
