@@ -434,6 +434,7 @@ async def test_hidden_address(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    tick: Tick,
     authority: CertificateAuthority,
 ) -> None:
     """Where name servers hide a local address, it is used itself; that is told.
@@ -467,6 +468,11 @@ async def test_hidden_address(
         (connection["uri"], connection["reachable"])
         for connection in response["connections"]
     ] == [(hidden.uri, True), (plain, None)]
+
+    # Without internet no name resolves, which says nothing.
+    plex.faults.add(Vanish(), host="plex.tv")
+    await tick(ACCOUNT_POLL)
+    assert not ir.async_get(hass).issues
 
 
 async def test_hidden_address_over_https(
