@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 import pytest_socket
 
 # Imported first, as the harness has a package of the same name.
+from custom_components.plex_account.api import http
 from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
@@ -63,6 +64,12 @@ async def enable_event_loop_debug() -> None:
 def loopback_sockets(socket_enabled: None) -> None:
     """Allow real sockets, but only within this machine."""
     pytest_socket.socket_allow_hosts(["127.0.0.1", "::1"])
+
+
+@pytest.fixture(autouse=True)
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test wait long for another attempt."""
+    monkeypatch.setattr(http, "BACKOFF", 0.001)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
-from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
@@ -119,10 +118,8 @@ async def test_plex_tv_down(
     config_entry: MockConfigEntry,
     tick: Tick,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Without plex.tv the servers stay; it is logged once, and once when it is back."""
-    monkeypatch.setattr(http, "BACKOFF", 0.01)
     await setup_integration(hass, config_entry)
     await plex.tv.stop()
     for _ in range(2):

@@ -13,7 +13,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import store
-from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.server_coordinator import Trouble
 from homeassistant.const import CONF_TOKEN, STATE_ON, STATE_UNAVAILABLE
@@ -36,7 +35,6 @@ type Spoil = Callable[[dict[str, Any]], dict[str, Any]]
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before another attempt, or before something is written."""
-    monkeypatch.setattr(http, "BACKOFF", 0.001)
     monkeypatch.setattr(store, "SAVE_DELAY", 0.05)
 
 

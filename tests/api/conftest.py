@@ -10,7 +10,6 @@ from custom_components.plex_account.api import (
     ClientIdentity,
     PlexServerClient,
     PlexTvClient,
-    http,
 )
 from custom_components.plex_account.api.reading import Json
 from tests.const import CLIENT_IDENTIFIER
@@ -23,12 +22,6 @@ from tests.plex_emulator import (
 )
 
 from . import PATH, TOKEN, Fetch, request
-
-
-@pytest.fixture(autouse=True)
-def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no test wait long for another attempt."""
-    monkeypatch.setattr(http, "BACKOFF", 0)
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before another attempt, or another look at a link code."""
-    monkeypatch.setattr(http, "BACKOFF", 0.001)
     monkeypatch.setattr(server_coordinator, "ACCOUNT_COOLDOWN", 0.01)
     monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
     monkeypatch.setattr(pins, "POLL_MAX_INTERVAL", 0.01)

@@ -36,7 +36,6 @@ RENEW = "button.attic_renew_transient_token"
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before another attempt, or another look at a link code."""
-    monkeypatch.setattr(http, "BACKOFF", 0.02)
     monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
 
 

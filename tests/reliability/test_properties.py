@@ -63,7 +63,6 @@ USUAL = settings(
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait before another attempt, nor long for an answer."""
-    monkeypatch.setattr(http, "BACKOFF", 0)
     monkeypatch.setattr(http, "TOTAL_TIMEOUT", 1)
 
 

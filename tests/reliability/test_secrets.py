@@ -69,7 +69,6 @@ WRONG_PASSWORD = "password-ada-enchantress"
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait long for anything."""
-    monkeypatch.setattr(http, "BACKOFF", 0.001)
     monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.2)
     monkeypatch.setattr(pins, "POLL_INTERVAL", 0.01)
 

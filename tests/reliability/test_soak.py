@@ -30,7 +30,6 @@ MORE_MEGABYTES = 20
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Do not wait long for what does not come, and do not write a book about it."""
-    monkeypatch.setattr(http, "BACKOFF", 0.01)
     monkeypatch.setattr(http, "TOTAL_TIMEOUT", 2)
     monkeypatch.setattr(connections, "PROBE_TIMEOUT", 1)
     caplog.set_level(logging.WARNING)

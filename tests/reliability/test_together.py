@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from custom_components.plex_account.api import http
 from homeassistant.config_entries import SOURCE_REAUTH
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -86,9 +85,8 @@ async def test_one_gives_up(ready: World) -> None:
         await first
 
 
-async def test_server_down(ready: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_server_down(ready: World) -> None:
     """If it is down, one look is taken for all, and all are told the same."""
-    monkeypatch.setattr(http, "BACKOFF", 0.001)
     ready.plex.faults.add(Vanish(), host="Attic")
     seen = await asyncio.gather(*(key(ready.look_up()) for _ in range(MANY)))
     assert set(seen) == {"server_unreachable"}
