@@ -19,7 +19,6 @@ from custom_components.plex_account.api import (
     PlexServerError,
     ServerIdentity,
     SourceConnectionInformation,
-    read_stream,
 )
 from tests.plex_emulator import (
     Account,
@@ -35,8 +34,6 @@ from tests.plex_emulator import (
     error,
 )
 from tests.plex_emulator.faults import Fault
-
-from . import answer
 
 NAME = '<b>Attic & "Co"</b> 🎬'
 PLEX_DIRECT = "127-0-0-1.0123456789abcdef0123456789abcdef.plex.direct"
@@ -518,20 +515,6 @@ async def test_source_of_old_server(pms: PlexServerClient, attic: MediaServer) -
     assert caught.value.status == 404
     attic.listing.product_version = "1.15.4.919-de6e39743"
     assert await pms.get_source_connection_information(source)
-
-
-@pytest.mark.parametrize(("size", "is_read"), [(100, True), (101, False)])
-async def test_largest_stream(
-    pms: PlexServerClient, plex: PlexEmulator, size: int, is_read: bool
-) -> None:
-    """A body that is streamed is read whole, but not one that is too large."""
-    answer(plex, b"x" * size, content_type="image/png")
-    async with await pms.stream("GET", "/photo", headers={}) as response:
-        if is_read:
-            assert await read_stream(response, 100) == b"x" * size
-        else:
-            with pytest.raises(PlexResponseError):
-                await read_stream(response, 100)
 
 
 async def test_source_of_shared_server(

@@ -16,7 +16,6 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     ClientWSTimeout,
-    DummyCookieJar,
     WSMsgType,
     hdrs,
 )
@@ -284,7 +283,6 @@ class PlexSession:
             # The connections are the same, but this one has no cookies.
             connector=self._session.connector,
             connector_owner=False,
-            cookie_jar=DummyCookieJar(),
             middlewares=(upgrade,),
         ) as session:
             with connecting(what):
