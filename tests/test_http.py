@@ -260,6 +260,14 @@ async def test_text_inside(player: Player, plex: PlexEmulator, path: str) -> Non
         assert await answer.read() == b"Hello world"
 
 
+async def test_part_of_somewhere(player: Player, plex: PlexEmulator, path: str) -> None:
+    """Which part it is need not be said."""
+    plex.faults.add(Reply(Answer(206, FILM, "video/mp4")), path="/library/parts/*")
+    async with player.get(path, headers={"Range": "bytes=5-"}) as answer:
+        assert answer.status == HTTPStatus.PARTIAL_CONTENT
+        assert await answer.read() == FILM
+
+
 @pytest.mark.parametrize(
     "start", [b"OggS", b"RIFF", b"ID3\4", b"\0\0\0 ftyp", b"2a3bmdat"]
 )

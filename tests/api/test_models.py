@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from custom_components.plex_account.api import (
@@ -630,3 +631,15 @@ def test_time(value: Json, expected: datetime) -> None:
 def test_texts(value: Json, expected: list[str]) -> None:
     """A list may be written in many ways."""
     assert User.from_json({**USER, "roles": value}).roles == expected
+
+
+def test_written_again() -> None:
+    """What is stored is read again as it was, but for the user's own token."""
+    user = User.from_json(USER)
+    stored: Json = orjson.loads(orjson.dumps(user.to_json()))
+    assert User.from_json(stored) == replace(user, auth_token=None)
+    assert all(value is not None for value in user.to_json().values())
+    resource = Resource.from_json(RESOURCE)
+    assert Resource.from_json(orjson.loads(orjson.dumps(resource.to_json()))) == (
+        RESOURCE_READ
+    )
