@@ -36,7 +36,7 @@ ELSEWHERE = {
     "base_coordinator": ("coordinator", "init"),
     "binary_sensor": ("entity", "init"),
     "callback": ("config_flow",),
-    "connection": ("coordinator", "store"),
+    "connection": ("coordinator", "store", "issues", "repairs", "identity"),
     "coordinator": ("coordinator", "init", "store", "options_flow", "diagnostics"),
     "devices": ("init", "coordinator"),
     "entity": ("entity", "coordinator"),

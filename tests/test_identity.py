@@ -6,7 +6,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import identity
+from custom_components.plex_account.const import DOMAIN
+from homeassistant.const import __version__
 from homeassistant.core import HomeAssistant
+from homeassistant.loader import async_get_integration
 
 from . import setup_integration
 from .const import CLIENT_IDENTIFIER
@@ -36,6 +39,27 @@ async def test_at_servers(
     (at_attic,), (at_cellar,) = known["Attic"], known["Cellar"]
     assert len({CLIENT_IDENTIFIER, at_attic, at_cellar}) == 3
     assert {UUID(each).version for each in (at_attic, at_cellar)} == {4}
+
+
+async def test_what_plex_shows(
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry
+) -> None:
+    """In Plex's list of devices everybody sees what this is, and whose."""
+    await setup_integration(hass, config_entry)
+    headers = plex.requests.matching(host="plex.tv")[0].headers
+    integration = await async_get_integration(hass, DOMAIN)
+    assert {
+        name: value for name, value in headers.items() if name.startswith("X-Plex-")
+    } == {
+        "X-Plex-Client-Identifier": CLIENT_IDENTIFIER,
+        "X-Plex-Device": "Home Assistant",
+        "X-Plex-Device-Name": hass.config.location_name,
+        "X-Plex-Platform": "Home Assistant",
+        "X-Plex-Platform-Version": __version__,
+        "X-Plex-Product": "Plex Account for Home Assistant",
+        "X-Plex-Token": config_entry.data["token"],
+        "X-Plex-Version": str(integration.version),
+    }
 
 
 async def test_sign_out_takes_no_time(
