@@ -1,5 +1,6 @@
 """Tests of keeping the account and its servers fresh."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from itertools import pairwise
@@ -13,6 +14,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.plex_account.const import DOMAIN
+from custom_components.plex_account.devices import async_get_device
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -28,6 +30,7 @@ from .plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
+    Ending,
     Listener,
     LoopbackResolver,
     MediaServer,
@@ -526,6 +529,10 @@ async def test_hidden_address_after_a_start(
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
     server = config_entry.runtime_data.servers[attic.machine_identifier]
     assert server.data.connection.pinned
+    # Where the user's browser would look for it in vain.
+    device = async_get_device(hass, config_entry, attic.machine_identifier)
+    assert device
+    assert device.configuration_url == "https://app.plex.tv/desktop"
 
 
 async def test_hidden_address_of_a_shared_server(
@@ -664,6 +671,25 @@ async def test_waiting_action_survives_unload(
         await server.async_renew_token()
     assert raised.value.translation_key == "server_unreachable"
     assert raised.value.translation_placeholders == {"name": "Attic"}
+
+
+async def test_unloaded_while_it_is_asked(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Who waits for a poll that an unload ends is told what is the matter."""
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(Ending.SILENCE), host="Attic")
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    config_entry.async_create_background_task(hass, server.async_refresh(), "poll")
+    waiting = asyncio.create_task(server.async_refresh_or_raise())
+    await asyncio.sleep(0)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    with pytest.raises(HomeAssistantError) as raised:
+        await waiting
+    assert raised.value.translation_key == "cannot_connect"
 
 
 async def test_back_at_once(

@@ -1,8 +1,11 @@
 """Tests of the avatar."""
 
+import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
+from aiohttp import web
 from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -11,7 +14,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from homeassistant.const import STATE_UNKNOWN
 from homeassistant.core import HomeAssistant
 
-from . import setup_integration, state_of
+from . import setup_integration, state_of, until
 from .plex_emulator import (
     Account,
     Answer,
@@ -22,9 +25,24 @@ from .plex_emulator import (
     error,
     redirect,
 )
+from .plex_emulator.faults import RealAnswer
 
 AVATAR = "image.ada_avatar"
 PATH = "/users/*/avatar"
+
+
+@dataclass(frozen=True)
+class Late:
+    """Answer after a while."""
+
+    answer: Answer
+
+    async def happen(
+        self, request: web.BaseRequest, real: RealAnswer
+    ) -> web.StreamResponse:
+        """Wait, then answer."""
+        await asyncio.sleep(0.3)
+        return self.answer.response()
 
 
 @pytest.fixture
@@ -64,6 +82,27 @@ async def test_avatar(
     response = await client.get(f"/api/image_proxy/{AVATAR}")
     assert await response.read() == ada.avatar
     assert len(plex.requests.matching(path=PATH)) == 2
+
+
+@pytest.mark.parametrize("status", [HTTPStatus.OK, HTTPStatus.NOT_FOUND])
+async def test_changed_meanwhile(
+    hass: HomeAssistant,
+    hass_client: ClientSessionGenerator,
+    plex: PlexEmulator,
+    ada: Account,
+    loaded: MockConfigEntry,
+    status: HTTPStatus,
+) -> None:
+    """What comes of an URL that is no longer the avatar's is not kept."""
+    plex.faults.add(Late(Answer(status, b"old", "image/png")), path=PATH, times=1)
+    client = await hass_client()
+    looking = asyncio.create_task(client.get(f"/api/image_proxy/{AVATAR}"))
+    await until(lambda: bool(plex.requests.matching(path=PATH)))
+    ada.user.thumb += "1"
+    await loaded.runtime_data.async_refresh()
+    await looking
+    response = await client.get(f"/api/image_proxy/{AVATAR}")
+    assert await response.read() == ada.avatar
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,12 @@ from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import CONF_CLIENT_IDENTIFIER, DOMAIN
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from custom_components.plex_account.devices import async_get_device
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    ConfigEntryDisabler,
+    ConfigEntryState,
+)
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -324,6 +329,32 @@ async def test_remove_device(
     (device,) = dr.async_entries_for_config_entry(registry, config_entry.entry_id)
     assert device.name == "ada"
     assert config_entry.options["left_out_servers"] == [attic.machine_identifier]
+
+
+async def test_remove_device_of_a_disabled_account(
+    hass: HomeAssistant,
+    ada: Account,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    hass_ws_client: WebSocketGenerator,
+) -> None:
+    """That can be done while the account is not loaded, too."""
+    assert await async_setup_component(hass, "config", {})
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_set_disabled_by(
+        config_entry.entry_id, ConfigEntryDisabler.USER
+    )
+    client = await hass_ws_client(hass)
+    for identifier, may_go in (
+        (ada.user.uuid, False),
+        (attic.machine_identifier, True),
+    ):
+        device = async_get_device(hass, config_entry, identifier)
+        assert device
+        response = await client.remove_device(device.id)
+        assert response["success"] is may_go
+    await hass.config_entries.async_set_disabled_by(config_entry.entry_id, None)
+    assert not config_entry.runtime_data.servers
 
 
 async def test_server_moves(

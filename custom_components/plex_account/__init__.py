@@ -1,5 +1,6 @@
 """The Plex Account integration."""
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -74,14 +75,15 @@ async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: PlexConfigEntry, device: dr.AnyDeviceEntry
 ) -> bool:
     """Leave a server out whose device is removed; that of the account has to stay."""
-    account = entry.runtime_data
-    if account.device_identifier in device.identifiers:
+    if (DOMAIN, entry.unique_id) in device.identifiers:
         raise HomeAssistantError(**translation("account_device", account=entry.title))
-    for key in account.servers:
-        if (DOMAIN, key) in device.identifiers:
+    is_loaded = entry.state is ConfigEntryState.LOADED
+    for _, key in device.identifiers:
+        if not is_loaded or key in entry.runtime_data.servers:
             # As in the options, where it can be found again.
             hass.config_entries.async_update_entry(
                 entry, options=without_server(entry.options, key)
             )
-            hass.config_entries.async_schedule_reload(entry.entry_id)
+            if is_loaded:
+                hass.config_entries.async_schedule_reload(entry.entry_id)
     return True

@@ -97,7 +97,11 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         await self.async_refresh_together()
         if not self.last_update_success:
             cause = self.last_exception
-            assert isinstance(cause, HomeAssistantError)
+            if not isinstance(cause, HomeAssistantError):
+                # It was unloaded before it could be asked.
+                raise HomeAssistantError(
+                    **translation("cannot_connect", name=self.name)
+                )
             raise HomeAssistantError(
                 translation_domain=cause.translation_domain,
                 translation_key=cause.translation_key,

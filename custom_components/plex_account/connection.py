@@ -111,7 +111,11 @@ class ServerConnector:
         assert data.connection
         outcome = await self._probe(data, _better(data))
         # What was tried may lead to an address that is no better.
-        if outcome.best and kind(outcome.best.connection) < kind(data.connection):
+        best = outcome.best
+        if best and (
+            best.connection == data.connection
+            or kind(best.connection) < kind(data.connection)
+        ):
             return _connected(data, outcome)
         return replace(data, outcome=outcome)
 

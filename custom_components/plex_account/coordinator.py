@@ -115,8 +115,9 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
 
     async def async_close(self) -> None:
         """Let go of the servers, and write what is still to be written."""
-        await asyncio.gather(*(each.async_shutdown() for each in self.servers.values()))
+        # First, as a refresh that ends now would begin to follow servers.
         await self.async_shutdown()
+        await asyncio.gather(*(each.async_shutdown() for each in self.servers.values()))
         await self.store.async_close()
 
     async def _async_hang_up(self, _: Event) -> None:

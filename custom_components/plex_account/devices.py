@@ -1,6 +1,7 @@
 """The devices of an account and of its servers."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -8,6 +9,8 @@ from homeassistant.helpers import device_registry as dr
 
 from .connection import PlexServerData
 from .const import DOMAIN
+
+PLEX_WEB: Final = "https://app.plex.tv/desktop"
 
 
 @callback
@@ -30,7 +33,7 @@ def async_update_account_device(hass: HomeAssistant, entry: ConfigEntry) -> None
         manufacturer="Plex",
         model="Plex account",
         name=entry.title,
-        configuration_url="https://app.plex.tv/desktop/#!/settings/account",
+        configuration_url=f"{PLEX_WEB}/#!/settings/account",
     )
 
 
@@ -46,7 +49,9 @@ def async_update_server_device(
     # What is known from before a restart stays until there is something better.
     url = device.configuration_url if device else None
     if data.connection:
-        url = f"{data.connection.uri}/web"
+        # A name that is not told here leads nowhere in the user's browser, either.
+        pinned = data.connection.pinned
+        url = PLEX_WEB if pinned else f"{data.connection.uri}/web"
     # There mostly is nothing new, which takes the registry much longer to find out.
     if device and (
         resource.product,

@@ -57,16 +57,21 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
     @override
     async def async_image(self) -> bytes | None:
         """Return the picture, fetched once for each URL."""
-        if self._content is None and self._url is not None:
+        url = self._url
+        if self._content is None and url is not None:
             now = self.hass.loop.time()
             if self._failure and now - self._failed_at < FAILURE_PAUSE:
                 raise self._failure
             try:
-                picture = await self.coordinator.client.get_picture(self._url)
+                picture = await self.coordinator.client.get_picture(url)
             except PlexError as err:
-                self._failure = HomeAssistantError(**error_translation(err, PLEX_TV))
-                self._failed_at = now
-                raise self._failure from err
+                failure = HomeAssistantError(**error_translation(err, PLEX_TV))
+                if url == self._url:
+                    self._failure, self._failed_at = failure, now
+                raise failure from err
+            if url != self._url:
+                # There is another one meanwhile.
+                return await self.async_image()
             self._attr_content_type = picture.content_type
             self._content = picture.content
         return self._content

@@ -54,6 +54,8 @@ TOKEN_TIMEOUT: float = 4
 # is looked for, and after its failure, in which nobody looks for it again.
 CHECK_TIMEOUT: float = 3
 PATIENCE: float = 1.25
+# A bit more than all of its connections are tried.
+LONG_PATIENCE: float = 4.25
 KNOWN_DEAD_TIME: float = 10
 # Seconds between two looks for a server that is down: at first and at the most; and how
 # long such looks go on before the usual interval holds again.
@@ -314,6 +316,11 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if not self._shutdown_requested:
             async_update_issues(self.hass, self.config_entry, self.data)
 
+    @callback
+    def async_use_https(self) -> None:
+        """Take over that somebody has reached the server by HTTPS."""
+        self.data = replace(self.data, https_worked=True)
+
     async def async_allow_plain_http(self) -> None:
         """Forget that HTTPS has worked, so that plain HTTP may be used again."""
         # A look that is under way knows nothing of it.
@@ -480,11 +487,23 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             else:
                 self._async_learn(renewed)
                 return
-        # Whoever waits to know shall not wait for addresses that are silent; but where
-        # the server was last it may only be slow.
-        await self._async_find(CHECK_TIMEOUT if trouble is Trouble.SILENT else PATIENCE)
+        # Whoever waits to know shall not wait for addresses that are silent; but a
+        # server that has just answered, or may only be slow, is not off meanwhile.
+        is_lost = trouble in {None, Trouble.LOST}
+        await self._async_find(PATIENCE if is_lost else LONG_PATIENCE)
+        may_be_slow = (
+            trouble is Trouble.SILENT
+            and self.data.token
+            and self.data.connection == connection
+        )
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT):
+                if may_be_slow:
+                    # Unless it has started anew, it needs no other token.
+                    with suppress(PlexAuthenticationError):
+                        self._async_learn(await self._connector.check(self.data))
+                        self._trouble = None
+                        return
                 self._async_learn(
                     await self._connector.renew_token(self.data, retries=MAX_RETRIES)
                 )

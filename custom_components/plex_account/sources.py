@@ -145,6 +145,8 @@ async def async_look_up_source(
         answer = replace(answer, outcome=outcome, plain=plain)
     if resource and answer.outcome and answer.outcome.encrypted:
         account.store.async_set_https_worked(identifier, worked=True)
+        if followed := account.servers.get(identifier):
+            followed.async_use_https()
     return answer
 
 
