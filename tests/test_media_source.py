@@ -28,6 +28,7 @@ from .plex_emulator.demo_library import FILMS, stock
 from .plex_emulator.library import FILE, Entry, Section
 from .plex_emulator.replies import Answer, json_answer
 
+MEDIA = [{"Part": [{"key": "/library/parts/1/2/file.mp4"}]}]
 ROOT = f"media-source://{DOMAIN}"
 HLS = "application/x-mpegURL"
 
@@ -122,6 +123,30 @@ async def test_tree(panel: Panel, ada: Account) -> None:
     assert "Salt (The Lanterns · Low tide)" in titles_of(recent)
     assert "Low tide (The Lanterns)" in titles_of(recent)
     assert recent["children_media_class"] == "directory"
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "shown"),
+    [
+        ("audio/", ("Music", "The Lanterns", "Low tide"), 3),
+        ("audio/", ("Music",), 1),
+        ("audio/", ("Films",), 0),
+        ("video/", ("Films",), len(FILMS)),
+        ("image/", ("Photos", "Summer"), 2),
+        ("image/", ("Films",), 0),
+    ],
+)
+async def test_for_a_player(
+    hass: HomeAssistant, panel: Panel, kind: str, path: tuple[str, ...], shown: int
+) -> None:
+    """A player that can play but one kind sees that, and what leads to it."""
+    node = await panel.open("Attic", *path)
+    filtered = await media_source.async_browse_media(
+        hass,
+        node["media_content_id"],
+        content_filter=lambda item: item.media_content_type.startswith(kind),
+    )
+    assert len(filtered.children or ()) == shown
 
 
 async def test_two_of_a_title(panel: Panel, attic: MediaServer) -> None:
@@ -342,9 +367,12 @@ async def test_endless_library(panel: Panel, plex: PlexEmulator) -> None:
 
 async def test_too_much_found(panel: Panel, plex: PlexEmulator) -> None:
     """A server that finds more than is wanted is not believed."""
-    film = {"type": "movie", "ratingKey": "1", "title": "Film"}
+    film = {"type": "movie", "ratingKey": "1", "title": "Film", "Media": MEDIA}
     hub = {"type": "movie", "Metadata": [film] * 100}
-    many = {"MediaContainer": {"Hub": [hub] * 100}}
+    # Nor is one of which nothing can be had taken for a find.
+    people = {"type": "actor", "Directory": [{"tag": "Film"}]}
+    nothing = {"type": "clip", "Metadata": [{**film, "Media": []}]}
+    many = {"MediaContainer": {"Hub": [people] * 20 + [hub] * 100 + [nothing]}}
     plex.faults.add(Reply(json_answer(many)), path="/hubs/search")
     answer = await panel.ask("search_media", ROOT, search_query="Film")
     assert len(answer["result"]["result"]) == 20 * 11
@@ -352,7 +380,7 @@ async def test_too_much_found(panel: Panel, plex: PlexEmulator) -> None:
 
 async def test_song_without_album(panel: Panel, plex: PlexEmulator) -> None:
     """Of what is not told nothing is shown."""
-    song = {"type": "track", "ratingKey": "1", "title": "Salt"}
+    song = {"type": "track", "ratingKey": "1", "title": "Salt", "Media": MEDIA}
     hub = {"type": "track", "Metadata": [{**song, "grandparentTitle": "The Lanterns"}]}
     answer = json_answer({"MediaContainer": {"Hub": [hub]}})
     plex.faults.add(Reply(answer), path="/hubs/search")
@@ -527,6 +555,8 @@ async def test_not_playable(
         ("film.mp4", ("h264", "dts"), HLS),
         ("film.mkv", ("h264", "aac"), HLS),
         ("film.mp4", (None, "aac"), HLS),
+        ("film.wav", ("h264", "pcm"), HLS),
+        ("film.mp4", ("h264", "pcm"), HLS),
     ],
 )
 async def test_what_plays_as_it_is(
@@ -544,6 +574,34 @@ async def test_what_plays_as_it_is(
     media = await media_source.async_resolve_media(hass, node["media_content_id"], None)
     assert media.mime_type == kind
     assert ("/hls/" in media.url) == (kind == HLS)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kind"),
+    [
+        ("song.wav", "pcm", "audio/wav"),
+        ("song.m4a", "aac", "audio/mp4"),
+        ("song.m4a", "alac", HLS),
+        ("song.flac", "flac", "audio/flac"),
+    ],
+)
+async def test_what_sounds_as_it_is(
+    hass: HomeAssistant,
+    panel: Panel,
+    attic: MediaServer,
+    name: str,
+    codec: str,
+    kind: str,
+) -> None:
+    """Music is converted if need be, too."""
+    for entry in attic.library.entries():
+        if entry.type == "track":
+            entry.files, entry.codecs = [(name, b"song")], (None, codec)
+    album = await panel.open("Attic", "Music", "The Lanterns", "Low tide")
+    song = album["children"][0]
+    assert song["media_content_type"] == ("audio/mpeg" if kind == HLS else kind)
+    media = await media_source.async_resolve_media(hass, song["media_content_id"], None)
+    assert media.mime_type == kind
 
 
 async def test_server_refuses(panel: Panel, plex: PlexEmulator) -> None:
@@ -584,6 +642,12 @@ async def test_image(
     plex.faults.add(huge, path="/photo/:/transcode")
     with pytest.raises(HomeAssistantError, match="not understood"):
         await media_source.async_get_media_image(hass, film["media_content_id"])
+    photo = (await panel.open("Attic", "Photos", "Summer"))["children"][0]
+    plex.faults.clear()
+    plex.requests.clear()
+    for shown, width in ((film, "400"), (photo, "1920")):
+        assert await media_source.async_get_media_image(hass, shown["media_content_id"])
+        assert plex.requests[-1].query["width"] == width
     attic.library.sections[0].entries[0].has_thumb = False
     item = film["media_content_id"]
     assert await media_source.async_get_media_image(hass, item) is None

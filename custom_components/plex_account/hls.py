@@ -73,9 +73,8 @@ class Transcode:
         hass: HomeAssistant,
         server: PlexServerCoordinator,
         item: Item,
-        version: int,
     ) -> None:
-        """Have a version of an item's file made fit; nothing is sent yet."""
+        """Have an item's file made fit; nothing is sent yet."""
         self.ticket = secrets.token_urlsafe()
         self.server = server
         self._hass = hass
@@ -91,7 +90,7 @@ class Transcode:
         }
         self._params = {
             "path": f"/library/metadata/{item.rating_key}",
-            "mediaIndex": str(version),
+            "mediaIndex": "0",
             "partIndex": "0",
             "protocol": "hls",
             "offset": "0",
@@ -218,16 +217,16 @@ class Transcode:
 
 @callback
 def async_open_transcode(
-    hass: HomeAssistant, server: PlexServerCoordinator, item: Item, version: int
+    hass: HomeAssistant, server: PlexServerCoordinator, item: Item
 ) -> str:
-    """Return where a version of an item's file can be fetched in a form for players."""
+    """Return where an item's file can be fetched in a form for players."""
     transcodes = hass.data.setdefault(_TRANSCODES, {})
     others = [each for each in transcodes.values() if each.server is server]
     if len(others) >= MAX_TICKETS:
         server.config_entry.async_create_background_task(
             hass, others[0].async_stop(), f"{server.name} transcoder"
         )
-    transcode = Transcode(hass, server, item, version)
+    transcode = Transcode(hass, server, item)
     transcodes[transcode.ticket] = transcode
     return f"/api/{DOMAIN}/hls/{transcode.ticket}/{MASTER_PLAYLIST}"
 

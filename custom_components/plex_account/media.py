@@ -47,6 +47,8 @@ _AUDIO_TYPES: Final = {
     "opus": "audio/ogg",
     "wav": "audio/wav",
 }
+# What is shown otherwise, or made of what can't be played as it is.
+_OTHER_TYPES: Final = {ItemType.TRACK: "audio/mpeg", ItemType.PHOTO: "image/jpeg"}
 _VIDEO_CODECS: Final = {"h264", "vp8", "vp9", "av1"}
 _AUDIO_CODECS: Final = {None, "aac", "mp3", "opus", "flac", "vorbis"}
 
@@ -111,9 +113,18 @@ def picture_params(path: str) -> tuple[str, dict[str, str]]:
     }
 
 
+def content_type(item: Item) -> str:
+    """Return the type of what is played, by which players choose what they list."""
+    if not item.files:
+        return ""
+    kinds = (direct_type(item, file) for file in item.files)
+    return next(filter(None, kinds), None) or _OTHER_TYPES.get(item.type, "video/mp4")
+
+
 def direct_type(item: Item, file: MediaFile) -> str | None:
     """Return the type of a file if most players can play it as it is."""
-    if file.container is None or file.audio_codec not in _AUDIO_CODECS:
+    is_wave = file.container == "wav" and file.audio_codec == "pcm"
+    if file.container is None or not (is_wave or file.audio_codec in _AUDIO_CODECS):
         return None
     if item.type is ItemType.TRACK:
         return _AUDIO_TYPES.get(file.container)

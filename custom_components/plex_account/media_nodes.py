@@ -4,27 +4,27 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from homeassistant.components.media_player import BrowseMedia, MediaClass, MediaType
+from homeassistant.components.media_player import BrowseMedia, MediaClass
 from homeassistant.components.media_source import BrowseMediaSource
 from homeassistant.core import HomeAssistant
 
 from .api import PAGE_SIZE, Item, ItemType, Page, SectionType
 from .const import DOMAIN
-from .media import async_picture, item_identifier, subtitle
+from .media import async_picture, content_type, item_identifier, subtitle
 from .server_coordinator import PlexServerCoordinator
 
 CLASSES: Final = {
-    ItemType.MOVIE: (MediaClass.MOVIE, MediaType.MOVIE),
-    ItemType.SHOW: (MediaClass.TV_SHOW, MediaType.TVSHOW),
-    ItemType.SEASON: (MediaClass.SEASON, MediaType.SEASON),
-    ItemType.EPISODE: (MediaClass.EPISODE, MediaType.EPISODE),
-    ItemType.ARTIST: (MediaClass.ARTIST, MediaType.ARTIST),
-    ItemType.ALBUM: (MediaClass.ALBUM, MediaType.ALBUM),
-    ItemType.TRACK: (MediaClass.TRACK, MediaType.TRACK),
-    ItemType.PHOTO: (MediaClass.IMAGE, MediaType.IMAGE),
-    ItemType.CLIP: (MediaClass.VIDEO, MediaType.VIDEO),
-    ItemType.COLLECTION: (MediaClass.DIRECTORY, ""),
-    ItemType.PLAYLIST: (MediaClass.PLAYLIST, MediaType.PLAYLIST),
+    ItemType.MOVIE: MediaClass.MOVIE,
+    ItemType.SHOW: MediaClass.TV_SHOW,
+    ItemType.SEASON: MediaClass.SEASON,
+    ItemType.EPISODE: MediaClass.EPISODE,
+    ItemType.ARTIST: MediaClass.ARTIST,
+    ItemType.ALBUM: MediaClass.ALBUM,
+    ItemType.TRACK: MediaClass.TRACK,
+    ItemType.PHOTO: MediaClass.IMAGE,
+    ItemType.CLIP: MediaClass.VIDEO,
+    ItemType.COLLECTION: MediaClass.DIRECTORY,
+    ItemType.PLAYLIST: MediaClass.PLAYLIST,
 }
 SECTION_CLASSES: Final = {
     SectionType.MOVIE: MediaClass.MOVIE,
@@ -69,7 +69,7 @@ def page_node(
 ) -> BrowseMediaSource:
     """Return a page of items; the first is followed by all others."""
     films = Counter(each.title for each in page.items if each.type is ItemType.MOVIE)
-    classes = {CLASSES[each.type][0] for each in page.items}
+    classes = {CLASSES[each.type] for each in page.items}
     media_class = classes.pop() if len(classes) == 1 else MediaClass.DIRECTORY
     others = range(PAGE_SIZE, page.total, PAGE_SIZE) if start == 0 else ()
     return folder(
@@ -103,12 +103,11 @@ def item_node(
         title = f"{title} ({more})"
     elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
         title = f"{item.index}. {title}"
-    media_class, content_type = CLASSES[item.type]
     return BrowseMediaSource(
         domain=DOMAIN,
         identifier=item_identifier(server, item),
-        media_class=media_class,
-        media_content_type=content_type,
+        media_class=CLASSES[item.type],
+        media_content_type=content_type(item),
         title=title,
         can_play=bool(item.files),
         can_expand=item.is_folder,

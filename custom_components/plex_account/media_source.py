@@ -123,7 +123,9 @@ class PlexMediaSource(MediaSource):
                 SEARCH_LIMIT,
             )
         nodes = [
-            item_node(self.hass, server, item, told=True) for server, item in found
+            item_node(self.hass, server, item, told=True)
+            for server, item in found
+            if item.is_folder or item.files
         ]
         wanted = query.media_filter_classes
         return SearchMedia(
@@ -145,9 +147,7 @@ class PlexMediaSource(MediaSource):
             for file in found.files:
                 if kind := direct_type(found, file):
                     return PlayMedia(media_path(server, file.key), kind)
-            return PlayMedia(
-                async_open_transcode(self.hass, server, found, 0), HLS_TYPE
-            )
+            return PlayMedia(async_open_transcode(self.hass, server, found), HLS_TYPE)
 
     # Home Assistant 2026.10 does not ask for it.
     async def async_get_media_image(
@@ -158,7 +158,9 @@ class PlexMediaSource(MediaSource):
             server, found = await self._async_item(item)
             if found.thumb is None:
                 return None
-            path, params = picture_params(found.thumb)
+            # A photo is wanted for itself.
+            shown = PHOTO_PATH if found.type is ItemType.PHOTO else ""
+            path, params = picture_params(f"{shown}{found.thumb}")
             try:
                 async with await async_stream(
                     server, "GET", path, headers={}, params=params

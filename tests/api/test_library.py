@@ -57,7 +57,7 @@ async def test_browse(
     assert (item.title, item.year, item.duration) == ("Film 000", 1927, 5)
     (file,) = item.files
     assert file.key == films.entries[0].part_path(0)
-    assert (file.size, file.container) == (8, "mp4")
+    assert file.container == "mp4"
     assert (file.video_codec, file.audio_codec) == ("h264", "aac")
     assert "secret-disk" not in repr(first)
     letters = await library.get_first_characters(section.key)

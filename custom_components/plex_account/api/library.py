@@ -62,11 +62,10 @@ class SectionType(StrEnum):
 class MediaFile:
     """A file of an item, and what is in it as far as players have to know it.
 
-    `size` is in bytes, `key` the path at the server.
+    `key` is the path at the server.
     """
 
     key: str
-    size: int | None
     container: str | None
     video_codec: str | None
     audio_codec: str | None
@@ -315,7 +314,6 @@ def _files(data: dict[str, Json]) -> list[MediaFile]:
     return [
         MediaFile(
             key=key,
-            size=integer(part, "size"),
             container=text(part, "container") or text(media, "container"),
             video_codec=text(media, "videoCodec"),
             audio_codec=text(media, "audioCodec"),
@@ -381,5 +379,7 @@ def _first_characters(body: Json) -> list[FirstCharacter]:
 
 def _found(body: Json, limit: int) -> list[Item]:
     """Read what was found, in the server's order."""
-    hubs = objects(root(body, "MediaContainer").get("Hub"))[: len(ItemType)]
-    return [item for hub in hubs for item in _items(hub)[:limit]]
+    hubs = objects(root(body, "MediaContainer").get("Hub"))
+    # Between them there are as many of people, places and the like.
+    found = [items for hub in hubs if (items := _items(hub)[:limit])]
+    return [item for items in found[: len(ItemType)] for item in items]
