@@ -113,19 +113,33 @@ audio_output {{
 
 
 async def test_mpd(home: HassClient, attic: Data, mpd: int) -> None:
-    """Home Assistant's own media player plays a song that was found by its title."""
+    """Home Assistant's own media player lists its songs, and plays what was found."""
     flow = await home.rest("POST", FLOWS, {"handler": "mpd"})
     result = await home.rest(
         "POST", f"{FLOWS}/{flow['flow_id']}", {"host": "127.0.0.1", "port": mpd}
     )
     entry_id = result["result"]["entry_id"]
+    place = "media-source://plex_account"
+    for title in ("Attic", "Music", "The Lanterns", "Low tide", f"2. {SONG}"):
+        node = await home.command(
+            "media_player/browse_media",
+            entity_id=DAEMON,
+            media_content_id=place,
+            media_content_type="",
+        )
+        (place,) = (
+            child["media_content_id"]
+            for child in node["children"]
+            if child["title"] == title
+        )
     found = await home.action("find_media", query=SONG)
+    assert found["items"][0]["media_content_id"] == place
     await home.rest(
         "POST",
         "services/media_player/play_media",
         {
             "entity_id": DAEMON,
-            "media_content_id": found["items"][0]["media_content_id"],
+            "media_content_id": place,
             "media_content_type": "music",
         },
     )
