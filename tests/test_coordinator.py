@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -535,6 +536,30 @@ async def test_hidden_address_after_a_start(
     assert device.configuration_url == "https://app.plex.tv/desktop"
 
 
+async def test_hidden_address_seen_later(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+) -> None:
+    """That a name is not told may show only once the address is in use."""
+    listener = await listen(attic, authority, PLEX_DIRECT)
+    attic.listing.connections = [
+        Connection.plex_direct(
+            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+        )
+    ]
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    # As if the name had been looked up for long.
+    server.data = replace(server.data, name_blocked=False)
+    await tick(SERVER_POLL)
+    assert not ir.async_get(hass).issues
+    await tick(ACCOUNT_POLL)
+    assert ir.async_get(hass).issues
+
+
 async def test_hidden_address_of_a_shared_server(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -690,6 +715,7 @@ async def test_unloaded_while_it_is_asked(
     with pytest.raises(HomeAssistantError) as raised:
         await waiting
     assert raised.value.translation_key == "cannot_connect"
+    assert raised.value.translation_placeholders == {"name": server.name}
 
 
 async def test_back_at_once(
@@ -698,7 +724,11 @@ async def test_back_at_once(
     """Once a server has been found again, nobody is told that it was not there."""
     await attic.stop()
     await setup_integration(hass, config_entry)
-    await attic.start()
     server = config_entry.runtime_data.servers[attic.machine_identifier]
+    with pytest.raises(HomeAssistantError) as raised:
+        await server.async_refresh_or_raise()
+    assert raised.value.translation_key == "server_unreachable"
+    assert raised.value.translation_placeholders == {"name": "Attic"}
+    await attic.start()
     await server.async_refresh()
     assert (await server.async_get_access()).connection.uri == attic.url

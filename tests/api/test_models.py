@@ -639,6 +639,8 @@ def test_written_again() -> None:
     stored: Json = orjson.loads(orjson.dumps(user.to_json()))
     assert User.from_json(stored) == replace(user, auth_token=None)
     assert all(value is not None for value in user.to_json().values())
+    nobody = User.from_json({"id": 1, "uuid": "0123"})
+    assert User.from_json(nobody.to_json()) == nobody
     resource = Resource.from_json(RESOURCE)
     assert Resource.from_json(orjson.loads(orjson.dumps(resource.to_json()))) == (
         RESOURCE_READ

@@ -58,6 +58,7 @@ def test_bad_uri(uri: Json) -> None:
     [
         ("http://192.168.1.2:32400", "http", "192.168.1.2", 32400, False),
         ("https://NX", "https", "nx", 443, False),
+        (f"https://{'n' * 300}", "https", "n" * 300, 443, False),
         ("HTTPS://Plex.Example.COM:8443/", "https", "plex.example.com", 8443, False),
         ("https://plex.example.com", "https", "plex.example.com", 443, False),
         ("http://plex.example.com", "http", "plex.example.com", 80, False),

@@ -1,0 +1,22 @@
+"""How much of an answer is read."""
+
+import pytest
+
+from custom_components.plex_account.api.reading import MAX_VALUES, decode
+
+
+@pytest.mark.parametrize("separator", [b",", b":", b"["])
+def test_most_of_json(separator: bytes) -> None:
+    """An answer with more than Plex sends is not even decoded."""
+    assert decode(b'"' + separator * MAX_VALUES + b'"')
+    with pytest.raises(ValueError, match="many"):
+        decode(b'"' + separator * (MAX_VALUES + 1) + b'"')
+
+
+@pytest.mark.parametrize(("element", "signs"), [(b"<b/>", 1), (b'<b c="" d=""/>', 3)])
+def test_most_of_xml(element: bytes, signs: int) -> None:
+    """Nor is one in XML, in which other signs count."""
+    most = (MAX_VALUES - len(("<a>", "</a>"))) // signs
+    assert decode(b"<a>" + element * most + b"</a>")
+    with pytest.raises(ValueError, match="many"):
+        decode(b"<a>" + element * (most + 1) + b"</a>")
