@@ -31,7 +31,7 @@ ELSEWHERE = {
     "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
     "api.reading": ("api/reading", "api/models", "api/resources", "api/http"),
     "api.resources": ("api/resources", "api/models", "api/plex_tv", "store"),
-    "api.server": ("api/server", "api/connections", "coordinator", "push"),
+    "api.server": ("api/server", "api/streams", "api/connections", "coordinator"),
     "api.transport": ("api/transport", "api/http"),
     "base_coordinator": ("coordinator", "init"),
     "binary_sensor": ("entity", "init"),

@@ -972,6 +972,17 @@ async def test_browser_unknown(
     hass.config_entries.flow.async_abort(result["flow_id"])
 
 
+async def test_again_without_name(
+    hass: HomeAssistant, ada: Account, config_entry: MockConfigEntry
+) -> None:
+    """Not every account has a user name."""
+    ada.user.username = ""
+    await setup_integration(hass, config_entry)
+    result = await config_entry.start_reconfigure_flow(hass)
+    result = await choose(hass, result, "password")
+    assert suggested(result)[CONF_USERNAME] == ""
+
+
 async def test_emptied_address(
     hass: HomeAssistant, plex: PlexEmulator, again: ConfigFlowResult
 ) -> None:

@@ -727,6 +727,7 @@ async def test_back_at_once(
     server = config_entry.runtime_data.servers[attic.machine_identifier]
     with pytest.raises(HomeAssistantError) as raised:
         await server.async_refresh_or_raise()
+    assert raised.value.translation_domain == DOMAIN
     assert raised.value.translation_key == "server_unreachable"
     assert raised.value.translation_placeholders == {"name": "Attic"}
     await attic.start()

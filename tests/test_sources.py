@@ -436,6 +436,25 @@ async def test_remembers_encryption(
     assert (await look_up(cellar))["preferred_uri"] is None
 
 
+async def test_learns_of_encryption(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    authority: CertificateAuthority,
+) -> None:
+    """Where a look-up has shown that HTTPS works, plain HTTP is over at once."""
+    await attic.encrypt(None)
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert not server.data.https_worked
+    secure = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
+    await secure.start()
+    attic.listing.connections.append(Connection.at(secure.url))
+    assert (await look_up(attic))["preferred_uri"] == secure.url
+    assert server.data.https_worked
+
+
 @pytest.mark.parametrize("silent", [["Attic"], ["Attic", "Cellar"]])
 async def test_silent_servers(
     hass: HomeAssistant,

@@ -15,6 +15,7 @@ from custom_components.plex_account.api import (
     PlexAuthenticationError,
     PlexConnectionError,
     PlexResponseError,
+    PlexServerClient,
     PlexTimeoutError,
     http,
     read_pieces,
@@ -92,13 +93,22 @@ async def test_request(
 
 
 async def test_pinned(
-    plex_session: PlexSession, plex: PlexEmulator, pinned: Listener
+    session: ClientSession,
+    identity: ClientIdentity,
+    plex_session: PlexSession,
+    plex: PlexEmulator,
+    pinned: Listener,
 ) -> None:
     """The name need not resolve, but its certificate has to be there."""
     answer(plex, b"film", content_type="video/mp4")
     for name, works in ((PLEX_DIRECT, True), (f"other-{PLEX_DIRECT}", False)):
-        url = URL(f"https://{name}:{pinned.port}{FILE}")
+        base_url = f"https://{name}:{pinned.port}"
+        url = URL(f"{base_url}{FILE}")
+        client = PlexServerClient(
+            session, identity, base_url=base_url, token=None, address="127.0.0.1"
+        )
         for asking in (
+            client.stream("GET", FILE, headers={}),
             plex_session.stream(
                 "GET", url, token=TOKEN, headers={}, address="127.0.0.1"
             ),
@@ -113,7 +123,8 @@ async def test_pinned(
                 assert not works
             except PlexResponseError:
                 assert works
-    assert len(plex.requests) == 2
+    tokens = [request.headers["X-Plex-Token"] for request in plex.requests]
+    assert tokens == ["", TOKEN, TOKEN]
 
 
 async def test_as_it_is(
