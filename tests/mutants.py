@@ -37,7 +37,10 @@ ELSEWHERE = {
     "binary_sensor": ("entity", "init"),
     "callback": ("config_flow",),
     "connection": ("coordinator", "store", "issues", "repairs", "identity"),
-    "coordinator": ("coordinator", "init", "store", "options_flow", "diagnostics"),
+    "coordinator": (
+        *("coordinator", "init", "store", "options_flow"),
+        *("diagnostics", "push"),
+    ),
     "devices": ("init", "coordinator"),
     "entity": ("entity", "coordinator"),
     "errors": ("services", "coordinator"),

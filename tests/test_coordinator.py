@@ -36,9 +36,11 @@ from .plex_emulator import (
     LoopbackResolver,
     MediaServer,
     PlexEmulator,
+    Reply,
     Vanish,
     error,
 )
+from .plex_emulator.replies import json_answer
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
@@ -334,6 +336,24 @@ def names_of_devices(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | N
     """Return the names of the devices of an entry."""
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     return {device.name for device in devices}
+
+
+async def test_unreadable_servers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """What can't be read may be a server that is known; how many it is is told."""
+    await setup_integration(hass, config_entry)
+    barn = {"name": "Barn", "clientIdentifier": "ba42", "provides": "server"}
+    barn |= {"owned": "1", "accessToken": "of-barn"}
+    listed = [{"provides": "server"}, barn, barn, barn]
+    plex.faults.add(Reply(json_answer(listed)), path="/api/v2/resources")
+    await config_entry.runtime_data.async_refresh()
+    data = config_entry.runtime_data.data
+    assert {server.name for server in data.servers.values()} == {"Attic", "Barn"}
+    assert data.left_out == 3
 
 
 async def test_renamed_server(

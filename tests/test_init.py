@@ -9,6 +9,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
+from custom_components.plex_account import coordinator
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import CONF_CLIENT_IDENTIFIER, DOMAIN
 from custom_components.plex_account.devices import async_get_device
@@ -298,6 +299,24 @@ async def test_entry_version(
     await hass.config_entries.async_setup(config_entry.entry_id)
     assert config_entry.state is state
     assert config_entry.data == before
+
+
+async def test_silent_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Home Assistant's start does not wait for a server that says nothing."""
+    monkeypatch.setattr(coordinator, "START_TIMEOUT", 0.05)
+    plex.faults.add(Vanish(Ending.SILENCE), host="Attic")
+    config_entry.add_to_hass(hass)
+    start = hass.loop.time()
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    assert config_entry.state is ConfigEntryState.LOADED
+    assert hass.loop.time() - start < 1
+    await hass.config_entries.async_unload(config_entry.entry_id)
 
 
 async def test_remove_device(

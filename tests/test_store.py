@@ -103,6 +103,38 @@ async def test_stored_and_removed(
     assert not [key for key in hass_storage if key.startswith(DOMAIN)]
 
 
+async def test_private(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    storage: Path,
+) -> None:
+    """Nobody else on the machine may read it."""
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    status = await hass.async_add_executor_job(storage.stat)
+    assert status.st_mode & 0o077 == 0
+    text = await hass.async_add_executor_job(storage.read_text)
+    assert json.loads(text)["version"] == 1
+
+
+async def test_details_without_plex_tv(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    stored: dict[str, Any],
+    config_entry: MockConfigEntry,
+) -> None:
+    """Whose account it is is known from before."""
+    plex.faults.add(Vanish(), host="plex.tv")
+    await start(hass, config_entry)
+    response = await hass.services.async_call(
+        DOMAIN, "get_user_details", blocking=True, return_response=True
+    )
+    assert response
+    assert response["uuid"] == ada.user.uuid
+
+
 async def test_only_written_if_new(
     hass: HomeAssistant,
     attic: MediaServer,

@@ -14,6 +14,7 @@ from custom_components.plex_account.api import (
     ClientIdentity,
     PlexAuthenticationError,
     PlexConnectionError,
+    PlexError,
     PlexResponseError,
     PlexServerClient,
     PlexTimeoutError,
@@ -108,6 +109,7 @@ async def test_pinned(
             session, identity, base_url=base_url, token=None, address="127.0.0.1"
         )
         for asking in (
+            client.request(FILE.removeprefix("/"), 1000),
             client.stream("GET", FILE, headers={}),
             plex_session.stream(
                 "GET", url, token=TOKEN, headers={}, address="127.0.0.1"
@@ -121,10 +123,10 @@ async def test_pinned(
                 await asking
             except PlexConnectionError:
                 assert not works
-            except PlexResponseError:
+            except PlexError:
                 assert works
-    tokens = [request.headers["X-Plex-Token"] for request in plex.requests]
-    assert tokens == ["", TOKEN, TOKEN]
+    tokens = [request.headers.get("X-Plex-Token") for request in plex.requests]
+    assert tokens == [None, "", TOKEN, TOKEN]
 
 
 async def test_as_it_is(
