@@ -1,8 +1,8 @@
-"""How much of an answer is read."""
+"""How much of an answer is read, and how."""
 
 import pytest
 
-from custom_components.plex_account.api.reading import MAX_VALUES, decode
+from custom_components.plex_account.api.reading import MAX_VALUES, decode, one_line
 
 
 @pytest.mark.parametrize("separator", [b",", b":", b"["])
@@ -20,3 +20,17 @@ def test_most_of_xml(element: bytes, signs: int) -> None:
     assert decode(b"<a>" + element * most + b"</a>")
     with pytest.raises(ValueError, match="many"):
         decode(b"<a>" + element * (most + 1) + b"</a>")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ada's 🏠", "Ada's 🏠"),
+        (" \tAda\r\nLovelace\0 ", "Ada Lovelace"),
+        ("cod\u202egpj.exe", "cod gpj.exe"),
+        ("x" * 300, "x" * 255),
+    ],
+)
+def test_one_line(text: str, expected: str) -> None:
+    """Nothing breaks a line, or turns round how it is read."""
+    assert one_line(text) == expected

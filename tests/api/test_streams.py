@@ -111,6 +111,7 @@ async def test_pinned(
         for asking in (
             client.request(FILE.removeprefix("/"), 1000),
             client.stream("GET", FILE, headers={}),
+            anext(client.listen()),
             plex_session.stream(
                 "GET", url, token=TOKEN, headers={}, address="127.0.0.1"
             ),
@@ -126,7 +127,8 @@ async def test_pinned(
             except PlexError:
                 assert works
     tokens = [request.headers.get("X-Plex-Token") for request in plex.requests]
-    assert tokens == [None, "", TOKEN, TOKEN]
+    assert tokens == [None, "", "", TOKEN, TOKEN]
+    assert plex.requests[2].query == {"filters": "reachability,preference"}
 
 
 async def test_as_it_is(
