@@ -77,23 +77,32 @@ def narrow(*, quick: bool) -> None:
         reached[function] = (quick and fast) or own
 
 
+def accepted() -> set[str]:
+    """Return the names of mutants that may live."""
+    return {
+        f"{PACKAGE}{name}"
+        for names in tomllib.loads(ACCEPTED.read_text()).values()
+        for name in names
+    }
+
+
 def forget(folder: Path) -> None:
-    """Let be tried again what other tests may notice now."""
+    """Let be tried again what other tests may notice now, but for what may live."""
+    may_live = accepted()
     for path in folder.rglob("*.meta"):
         meta = json.loads(path.read_text())
         codes = meta["exit_code_by_key"]
         meta["exit_code_by_key"] = {
-            name: None if code in UNNOTICED else code for name, code in codes.items()
+            name: None if code in UNNOTICED and name not in may_live else code
+            for name, code in codes.items()
         }
         path.write_text(json.dumps(meta))
 
 
 def judge(folder: Path, *, is_whole: bool) -> int:
     """Print what no test has noticed without a reason, and how much was."""
-    reasons = tomllib.loads(ACCEPTED.read_text())
-    accepted = {name for names in reasons.values() for name in names}
     codes = {
-        name.removeprefix(PACKAGE): code
+        name: code
         for path in folder.rglob("*.meta")
         for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
     }
@@ -103,7 +112,7 @@ def judge(folder: Path, *, is_whole: bool) -> int:
         f"{len(tried)} of {len(codes)} mutants tried,"
         f" {100 * (1 - len(left) / max(1, len(tried))):.1f} % noticed"
     )
-    unexpected = sorted({*left} - accepted)
+    unexpected = sorted({*left} - accepted())
     if is_whole and len(tried) < len(codes):
         unexpected.append("not all of them were tried")
     for name in unexpected:
