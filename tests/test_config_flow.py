@@ -983,6 +983,16 @@ async def test_again_without_name(
     assert suggested(result)[CONF_USERNAME] == ""
 
 
+async def test_address_with_a_path(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+) -> None:
+    """What stands in for plex.tv may do so below a path."""
+    result = await start(hass, "password")
+    typed = credentials(plex) | {"advanced": {CONF_SERVER_URL: f"{plex.url}/PLEX/"}}
+    await configure(hass, result, typed)
+    assert plex.requests[0].path.startswith("/PLEX/api/")
+
+
 async def test_emptied_address(
     hass: HomeAssistant, plex: PlexEmulator, again: ConfigFlowResult
 ) -> None:

@@ -1,9 +1,12 @@
 """What is streamed of a server: a file, and what its WebSocket brings."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 import gzip
+from hashlib import sha1
+import re
 from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, CookieJar
@@ -45,6 +48,8 @@ from . import TOKEN, answer
 PLEX_DIRECT = "192-168-1-5.0123456789abcdef0123456789abcdef.plex.direct"
 FILE = "/library/parts/1/2/file.mp4"
 PUSH = "/:/websockets/notifications"
+# What is hashed with a key, by RFC 6455.
+WEBSOCKET = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 @pytest.fixture
@@ -318,6 +323,34 @@ async def test_no_sign_of_life(
             async for message in plex_session.listen(url, token=token, params={})
         ]
     assert found == [None]
+
+
+async def test_no_goodbye(plex_session: PlexSession) -> None:
+    """A server that does not say good-bye is not waited for."""
+
+    async def accept(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        (key,) = re.findall(r"Sec-WebSocket-Key: (\S+)", head)
+        accepted = b64encode(
+            sha1(f"{key}{WEBSOCKET}".encode(), usedforsecurity=False).digest()
+        ).decode()
+        writer.write(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Accept: {accepted}\r\n\r\n".encode()
+        )
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        messages = plex_session.listen(
+            URL(f"http://127.0.0.1:{port}{PUSH}"), token=TOKEN, params={}
+        )
+        assert await anext(messages) is None
+        async with asyncio.timeout(2):
+            await messages.aclose()
 
 
 async def test_not_for_everybody(
