@@ -24,7 +24,7 @@ ACCEPTED = Path(__file__).with_suffix(".toml")
 # Where tests are that do not have the name of their module.
 ELSEWHERE = {
     "": ("init", "options_flow", "hls"),
-    "access": ("http", "hls", "services"),
+    "access": ("http", "hls", "services", "coordinator"),
     "api.exceptions": ("api/http", "api/refusals"),
     "api.http": ("api/http", "api/streams", "api/server", "http", "hls"),
     "api.library": ("api/library", "media_source", "services"),
@@ -53,7 +53,7 @@ ELSEWHERE = {
     "media_nodes": ("media_source",),
     "pins": ("config_flow",),
     "sensor": ("entity", "init", "options_flow"),
-    "server_coordinator": ("coordinator", "push", "init", "repairs"),
+    "server_coordinator": ("coordinator", "push", "init", "repairs", "button"),
     "services": ("services", "coordinator"),
     "sources": ("sources", "services"),
     "store": ("store", "init", "coordinator"),

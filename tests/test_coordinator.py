@@ -14,6 +14,8 @@ from pytest_homeassistant_custom_component.common import (
     async_capture_events,
 )
 
+from custom_components.plex_account import access
+from custom_components.plex_account.api import PlexLibrary
 from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.devices import async_get_device
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
@@ -31,6 +33,7 @@ from .plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
+    Delay,
     Ending,
     Listener,
     LoopbackResolver,
@@ -736,6 +739,26 @@ async def test_unloaded_while_it_is_asked(
         await waiting
     assert raised.value.translation_key == "cannot_connect"
     assert raised.value.translation_placeholders == {"name": server.name}
+
+
+async def test_slow(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slow server keeps its token, but one that has begun anew does not."""
+    monkeypatch.setattr(access, "PATIENCE", 0.03)
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    plex.faults.add(Delay(0.1), path="/library/sections")
+    for _ in range(2):
+        await access.async_ask_library(server, PlexLibrary.get_sections)
+    assert len(attic.transient_tokens) == 1
+    attic.forget_tokens()
+    await access.async_ask_library(server, PlexLibrary.get_sections)
+    assert len(attic.transient_tokens) == 1
 
 
 async def test_back_at_once(

@@ -10,7 +10,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from yarl import URL
 
-from custom_components.plex_account import access, services
+from custom_components.plex_account import services
 from custom_components.plex_account.api import http
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.const import STATE_ON
@@ -723,27 +723,6 @@ async def test_token_that_cannot_be_checked(
     plex.faults.add(error(500, kind="html"), host="Attic", path="/")
     with pytest.raises(HomeAssistantError, match="Could not connect to Attic"):
         await perform(hass, "get_transient_token")
-
-
-async def test_slow_while_it_is_asked(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    loaded: MockConfigEntry,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A slow server keeps its token, but one that has begun anew does not."""
-    monkeypatch.setattr(access, "PATIENCE", 0.05)
-    stock(attic)
-    plex.faults.add(Delay(0.3), path="/hubs/search")
-    for _ in range(2):
-        response = await call(hass, loaded, "find_media", query="lanterns")
-        assert response["items"]
-    assert len(attic.transient_tokens) == 1
-    attic.forget_tokens()
-    response = await call(hass, loaded, "find_media", query="lanterns")
-    assert response["items"]
-    assert len(attic.transient_tokens) == 1
 
 
 async def test_moves_while_it_is_asked(
