@@ -288,12 +288,14 @@ async def test_account_without_password(
     assert result["errors"] == {"base": "invalid_auth"}
 
 
+@pytest.mark.parametrize("typed", [{}, {CONF_USERNAME: " ", CONF_PASSWORD: ""}])
 async def test_empty_fields(
-    hass: HomeAssistant, plex: PlexEmulator, ada: Account
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, typed: dict[str, str]
 ) -> None:
     """Empty fields are named, and plex.tv is not asked."""
     result = await start(hass, "password")
-    result = await configure(hass, result, credentials(plex, username=" ", password=""))
+    advanced = {"advanced": {CONF_SERVER_URL: plex.url}}
+    result = await configure(hass, result, typed | advanced)
     assert result["errors"] == {CONF_USERNAME: "required", CONF_PASSWORD: "required"}
     assert not plex.requests
 

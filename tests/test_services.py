@@ -466,6 +466,16 @@ async def test_get_source_options(
     )
     assert response["source"] == source_of(attic)
     assert plex.requests[-1].query == {"source": source_of(attic), "refresh": "1"}
+    named = device_id_of(hass, loaded, attic.machine_identifier)
+    await perform(
+        hass,
+        GET_SOURCE,
+        source=source_of(attic),
+        ask_device_id=named,
+        probe=False,
+        refresh=True,
+    )
+    assert plex.requests[-1].query == {"source": source_of(attic), "refresh": "1"}
 
 
 async def test_get_source_of_provider(
@@ -742,6 +752,8 @@ async def test_moves_while_it_is_asked(
     plex.faults.add(Vanish(Ending.SILENCE), host="Attic", port=port)
     response = await perform(hass, GET_SOURCE, source="Attic")
     assert response["preferred_uri"] == listed.uri
+    # Not plex.tv in its place.
+    assert response["answered_by"]["name"] == "Attic"
 
 
 async def test_find_media(
