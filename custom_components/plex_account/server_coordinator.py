@@ -500,8 +500,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             async with asyncio.timeout(TOKEN_TIMEOUT):
                 if may_be_slow:
                     # Unless it has started anew, it needs no other token.
-                    with suppress(PlexAuthenticationError):
-                        self._async_learn(await self._connector.check(self.data))
+                    with suppress(PlexError, TimeoutError):
+                        async with asyncio.timeout(TOKEN_TIMEOUT / 2):
+                            self._async_learn(await self._connector.check(self.data))
                         self._trouble = None
                         return
                 self._async_learn(
