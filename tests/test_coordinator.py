@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
     async_capture_events,
 )
+from yarl import URL
 
 from custom_components.plex_account import access
 from custom_components.plex_account.api import PlexLibrary
@@ -417,6 +418,16 @@ async def listen(
     return listener
 
 
+async def hide(server: MediaServer, authority: CertificateAuthority) -> Connection:
+    """Let a server be found by its address alone, and return where."""
+    listener = await listen(server, authority, PLEX_DIRECT)
+    hidden = Connection.plex_direct(
+        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+    )
+    server.listing.connections = [hidden]
+    return hidden
+
+
 def uri_of(entry: MockConfigEntry, server: MediaServer) -> str:
     """Return where we reach a server."""
     data = entry.runtime_data.servers[server.machine_identifier].data
@@ -465,11 +476,7 @@ async def test_hidden_address(
 
     Others can use it without encryption only, so that way is listed as well.
     """
-    listener = await listen(attic, authority, PLEX_DIRECT)
-    hidden = Connection.plex_direct(
-        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-    )
-    attic.listing.connections = [hidden]
+    hidden = await hide(attic, authority)
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert uri_of(config_entry, attic) == hidden.uri
@@ -487,7 +494,7 @@ async def test_hidden_address(
         return_response=True,
     )
     assert response["preferred_uri"] == hidden.uri
-    plain = f"http://127.0.0.1:{listener.port}"
+    plain = f"http://127.0.0.1:{URL(hidden.uri).port}"
     assert [
         (connection["uri"], connection["reachable"])
         for connection in response["connections"]
@@ -511,20 +518,15 @@ async def test_hidden_address_over_https(
 ) -> None:
     """With HTTPS required the certificate is still that of the name; it is curable."""
     resolver.patterns.clear()
-    listener = await listen(attic, authority, PLEX_DIRECT)
+    hidden = await hide(attic, authority)
     attic.listing.https_required = True
-    attic.listing.connections = [
-        Connection.plex_direct(
-            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-        )
-    ]
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert ir.async_get(hass).issues
     await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert {request.port for request in plex.requests.matching(host="Attic")} == {
-        listener.port
+        URL(hidden.uri).port
     }
 
     resolver.patterns.append("*.plex.direct")
@@ -541,12 +543,7 @@ async def test_hidden_address_after_a_start(
     authority: CertificateAuthority,
 ) -> None:
     """That the name does not lead to the address is known even while it is down."""
-    listener = await listen(attic, authority, PLEX_DIRECT)
-    attic.listing.connections = [
-        Connection.plex_direct(
-            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-        )
-    ]
+    await hide(attic, authority)
     await setup_integration(hass, config_entry)
     await attic.stop()
     await hass.config_entries.async_reload(config_entry.entry_id)
@@ -567,12 +564,7 @@ async def test_hidden_address_seen_later(
     authority: CertificateAuthority,
 ) -> None:
     """That a name is not told may show only once the address is in use."""
-    listener = await listen(attic, authority, PLEX_DIRECT)
-    attic.listing.connections = [
-        Connection.plex_direct(
-            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-        )
-    ]
+    await hide(attic, authority)
     await setup_integration(hass, config_entry)
     server = config_entry.runtime_data.servers[attic.machine_identifier]
     # As if the name had been looked up for long.
@@ -593,11 +585,7 @@ async def test_hidden_address_of_a_shared_server(
 ) -> None:
     """Nobody is led to somebody else's server without encryption."""
     library = await plex.add_server("Library", owner=grace)
-    listener = await listen(library, authority, PLEX_DIRECT)
-    hidden = Connection.plex_direct(
-        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-    )
-    library.listing.connections = [hidden]
+    hidden = await hide(library, authority)
     plex.share(library, ada, public_address_matches=True)
     await setup_integration(hass, config_entry)
     response: Any = await hass.services.async_call(

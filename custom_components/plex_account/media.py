@@ -117,11 +117,20 @@ def content_type(item: Item) -> str:
     """Return the type of what is played, by which players choose what they list."""
     if not item.files:
         return ""
-    kinds = (direct_type(item, file) for file in item.files)
-    return next(filter(None, kinds), None) or _OTHER_TYPES.get(item.type, "video/mp4")
+    if direct := direct_file(item):
+        return direct[1]
+    return _OTHER_TYPES.get(item.type, "video/mp4")
 
 
-def direct_type(item: Item, file: MediaFile) -> str | None:
+def direct_file(item: Item) -> tuple[MediaFile, str] | None:
+    """Return the first file that most players can play as it is, and its type."""
+    for file in item.files:
+        if kind := _direct_type(item, file):
+            return file, kind
+    return None
+
+
+def _direct_type(item: Item, file: MediaFile) -> str | None:
     """Return the type of a file if most players can play it as it is."""
     is_wave = file.container == "wav" and file.audio_codec == "pcm"
     if file.container is None or not (is_wave or file.audio_codec in _AUDIO_CODECS):

@@ -47,7 +47,7 @@ from .hls import async_open_transcode
 from .media import (
     PHOTO_PATH,
     async_search,
-    direct_type,
+    direct_file,
     media_path,
     picture_params,
     server_identifier,
@@ -144,9 +144,9 @@ class PlexMediaSource(MediaSource):
                 return PlayMedia(
                     media_path(server, f"{PHOTO_PATH}{photo}"), "image/jpeg"
                 )
-            for file in found.files:
-                if kind := direct_type(found, file):
-                    return PlayMedia(media_path(server, file.key), kind)
+            if direct := direct_file(found):
+                file, kind = direct
+                return PlayMedia(media_path(server, file.key), kind)
             return PlayMedia(async_open_transcode(self.hass, server, found), HLS_TYPE)
 
     # Home Assistant 2026.10 does not ask for it.

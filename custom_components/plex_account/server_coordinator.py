@@ -498,18 +498,24 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         )
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT):
-                if may_be_slow:
-                    # Unless it has started anew, it needs no other token.
-                    with suppress(PlexError, TimeoutError):
-                        async with asyncio.timeout(TOKEN_TIMEOUT / 2):
-                            self._async_learn(await self._connector.check(self.data))
-                        self._trouble = None
-                        return
+                if may_be_slow and await self._async_is_accepted():
+                    return
                 self._async_learn(
                     await self._connector.renew_token(self.data, retries=MAX_RETRIES)
                 )
         except TimeoutError as err:
             raise PlexTimeoutError(f"No token in {TOKEN_TIMEOUT} s") from err
+
+    async def _async_is_accepted(self) -> bool:
+        """Return if the token is still good, as with a server that is only slow."""
+        try:
+            async with asyncio.timeout(TOKEN_TIMEOUT / 2):
+                self._async_learn(await self._connector.check(self.data))
+        except PlexError, TimeoutError:
+            # The server has started anew, or says nothing about it.
+            return False
+        self._trouble = None
+        return True
 
     async def _async_find(self, patience: float) -> None:
         """Find a connection that works, with plex.tv's help if there is none.
