@@ -24,9 +24,12 @@ ACCEPTED = Path(__file__).with_suffix(".toml")
 # Where tests are that do not have the name of their module.
 ELSEWHERE = {
     "": ("init", "options_flow", "hls"),
-    "access": ("http", "hls", "services", "coordinator"),
+    "access": ("http", "hls", "services", "sources", "coordinator"),
     "api.exceptions": ("api/http", "api/refusals"),
-    "api.http": ("api/http", "api/streams", "api/server", "http", "hls"),
+    "api.http": (
+        *("api/http", "api/streams", "api/server", "api/plex_tv"),
+        *("http", "hls"),
+    ),
     "api.library": ("api/library", "media_source", "services"),
     "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
     "api.reading": ("api/reading", "api/models", "api/resources", "api/http"),

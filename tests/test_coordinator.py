@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
+import random
 from typing import Any
 
 from freezegun.api import TickingDateTimeFactory
@@ -28,7 +29,7 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 
-from . import Tick, setup_integration, state_of
+from . import PATIENCE, Tick, setup_integration, state_of
 from .const import ACCOUNT_POLL, NEW_PLEX_DIRECT, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
@@ -73,6 +74,22 @@ async def test_quiet_day(
         "/:/prefs": 48,
         "/myplex/account": 48,
     }
+
+
+async def test_first_poll(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Homes that have started together do not stay in step."""
+    monkeypatch.setattr(random, "random", lambda: 0.5)
+    await setup_integration(hass, config_entry)
+    plex.requests.clear()
+    await tick(SERVER_POLL / 2)
+    assert len(plex.requests.matching(host="Attic", path="/")) == 1
 
 
 async def test_ping(
@@ -185,6 +202,59 @@ async def test_server_restarts(
     await tick(SERVER_POLL)
     assert len(attic.transient_tokens) == 1
     assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_asked_once(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server that fails is looked for, not asked again where it has failed."""
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(), path="/", times=1)
+    plex.requests.clear()
+    await tick(SERVER_POLL)
+    attic.forget_tokens()
+    plex.faults.add(Vanish(), path="/security/token", times=1)
+    await tick(SERVER_POLL)
+    asked = plex.requests.matching(host="Attic")
+    assert [request.path for request in asked if request.path[:2] != "/:"] == [
+        *("/", "/identity", "/security/token"),
+        *("/", "/security/token", "/identity", "/security/token"),
+    ]
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
+async def test_not_yet_ready(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """A server that has just answered is asked for a token until it has one."""
+    plex.faults.add(error(503, kind="html"), path="/security/token", times=2)
+    await setup_integration(hass, config_entry)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert len(plex.requests.matching(path="/security/token")) == 3
+
+
+async def test_gone_with_plex_tv(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Where plex.tv says nothing, nobody waits for it to know where a server is."""
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    await attic.stop()
+    plex.faults.add(Vanish(Ending.SILENCE), host="plex.tv")
+    async with asyncio.timeout(PATIENCE):
+        with pytest.raises(HomeAssistantError) as raised:
+            await server.async_refresh_or_raise()
+    assert raised.value.translation_key == "server_unreachable"
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -623,6 +693,28 @@ async def test_wrong_certificate_at_hidden_address(
     assert not ir.async_get(hass).issues
 
 
+async def test_plain_http_of_a_shared_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    grace: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Nobody is asked for somebody else's server where all could read along."""
+    library = await plex.add_server("Library", owner=grace)
+    await library.encrypt(None)
+    library.listing.connections = [Connection.at(library.url)]
+    plex.share(library, ada, public_address_matches=True)
+    await setup_integration(hass, config_entry)
+    hass.config_entries.async_update_entry(
+        config_entry, options={"added_servers": [library.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, "binary_sensor.library_connectivity") == STATE_OFF
+    assert not plex.requests.matching(host="Library")
+
+
 async def test_better_connection(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -747,6 +839,22 @@ async def test_slow(
     attic.forget_tokens()
     await access.async_ask_library(server, PlexLibrary.get_sections)
     assert len(attic.transient_tokens) == 1
+
+
+async def test_answers_while_it_is_looked_for(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer that comes late is as good as one that comes at once."""
+    monkeypatch.setattr(access, "PATIENCE", 0.03)
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    plex.faults.add(Delay(0.1), path="/library/sections")
+    plex.faults.add(Delay(0.3), path="/identity")
+    assert await access.async_ask_library(server, PlexLibrary.get_sections)
 
 
 async def test_back_at_once(

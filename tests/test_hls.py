@@ -10,7 +10,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.plex_account import hls
 from custom_components.plex_account.api import PlexNotFoundError
+from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.hls import (
     MAX_TICKETS,
     async_get_transcode,
@@ -21,8 +23,16 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
-from . import Tick, setup_integration
-from .plex_emulator import Delay, MediaServer, PlexEmulator, error
+from . import PATIENCE, Tick, setup_integration
+from .plex_emulator import (
+    Account,
+    Delay,
+    Ending,
+    MediaServer,
+    PlexEmulator,
+    Vanish,
+    error,
+)
 from .plex_emulator.library import Entry, Section
 from .plex_emulator.transcoder import MASTER
 
@@ -352,6 +362,47 @@ async def test_unloaded_while_it_begins(
     assert not attic.transcoder.sessions
     async with player.get(path) as answer:
         assert answer.status == HTTPStatus.NOT_FOUND
+
+
+async def test_silent_server(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that says nothing does not hold up the end."""
+    monkeypatch.setattr(hls, "STOP_TIMEOUT", 0.05)
+    await start(player, await resolve(hass, attic, film))
+    plex.faults.add(Vanish(Ending.SILENCE), path=STOP)
+    async with asyncio.timeout(PATIENCE):
+        assert await hass.config_entries.async_unload(config_entry.entry_id)
+    assert len(plex.requests.matching(path=STOP)) == 1
+
+
+async def test_other_account(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    grace: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """The end of an account leaves alone what is played of another."""
+    path = await resolve(hass, attic, film)
+    await start(player, path)
+    other = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id=grace.user.uuid,
+        data={**config_entry.data, "token": plex.tv.issue(grace, "other-home").text},
+    )
+    await setup_integration(hass, other)
+    assert await hass.config_entries.async_unload(other.entry_id)
+    assert attic.transcoder.sessions
+    assert await lines(player, path)
 
 
 async def test_ends_at_once(

@@ -6,7 +6,7 @@ import gzip
 from http import HTTPStatus
 import time
 
-from aiohttp import ClientError, web
+from aiohttp import ClientError, ClientTimeout, web
 from aiohttp.test_utils import TestClient
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -320,7 +320,7 @@ async def test_breaks_off(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A player sees that it has not got all, and gets the rest when it asks again."""
-    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.2)
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.2))
     plex.faults.add(Cut(ending), path="/library/parts/*", times=1)
     got = b""
     async with player.get(path) as answer:
@@ -440,7 +440,7 @@ async def test_late(
     player: Player, plex: PlexEmulator, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That Home Assistant itself was busy is no reason to break a file off."""
-    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.3)
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.3))
     plex.faults.add(Stall(), path="/library/parts/*")
     async with player.get(path) as answer:
         assert await answer.read() == FILM[:3000]
@@ -450,7 +450,7 @@ async def test_player_pauses(
     player: Player, plex: PlexEmulator, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A player may take its time; only the server has to go on."""
-    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.1)
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.1))
     file = Endless()
     plex.faults.add(file, path="/library/parts/*")
     async with player.get(path) as answer:

@@ -179,6 +179,18 @@ async def test_quick_restart(
 
 
 @pytest.mark.usefixtures("listening")
+async def test_restart_while_nobody_listens(
+    hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is listened to again is looked at, as it may have started anew."""
+    monkeypatch.setattr(push, "MIN_PAUSE", 0.2)
+    await attic.push.hang_up()
+    await settle(hass)
+    attic.forget_tokens()
+    await until(lambda: len(attic.transient_tokens) == 1)
+
+
+@pytest.mark.usefixtures("listening")
 async def test_down_beside_silent_addresses(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -393,6 +405,8 @@ async def test_closed_in_the_end(
     await until(lambda: len(cellar.push.sockets) == 1)
     assert not attic.push.sockets
     await hass.config_entries.async_unload(config_entry.entry_id)
+    tasks = {task.get_name() for task in asyncio.all_tasks()}
+    assert "Plex server Cellar push" not in tasks
     await until(lambda: not cellar.push.sockets)
 
 

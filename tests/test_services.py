@@ -657,13 +657,20 @@ async def test_two_servers_of_one_name(
     hass: HomeAssistant,
     plex: PlexEmulator,
     ada: Account,
+    grace: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,
 ) -> None:
-    """A name that two servers have is no answer; both are listed."""
+    """Of two servers of one name the own is meant; if both are, both are listed."""
+    shared = await plex.add_server("Library", owner=grace)
+    shared.name = "Attic"
+    plex.share(shared, ada)
+    await setup_integration(hass, config_entry)
+    response = await perform(hass, GET_SOURCE, source="Attic")
+    assert response["source"] == source_of(attic)
     cellar = await plex.add_server("Cellar", owner=ada)
     cellar.name = "attic"
-    await setup_integration(hass, config_entry)
+    await config_entry.runtime_data.async_refresh()
     with pytest.raises(ServiceValidationError) as raised:
         await perform(hass, GET_SOURCE, source="Attic")
     assert raised.value.translation_key == "ambiguous_source"
@@ -688,8 +695,10 @@ async def test_signed_out(
         await perform(hass, "get_transient_token")
     # Whoever shares a server has nothing to do with it.
     library = await plex.add_server("Library", owner=grace)
-    with pytest.raises(HomeAssistantError, match="Sign in again"):
+    with pytest.raises(HomeAssistantError) as raised:
         await perform(hass, GET_SOURCE, source=source_of(library))
+    assert raised.value.translation_key == "auth_failed"
+    assert raised.value.translation_placeholders == {"name": "plex.tv"}
     assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
 
 

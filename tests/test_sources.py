@@ -1,23 +1,23 @@
 """Tests of who is asked for a source, and what the answer is then."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account import sources
+from custom_components.plex_account import server_coordinator, sources
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
-from . import Tick, setup_integration
+from . import setup_integration
 from .plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
+    Delay,
     Ending,
     MediaServer,
     PlexEmulator,
@@ -284,17 +284,17 @@ async def test_servers_down(
 
 async def test_server_back(
     hass: HomeAssistant,
-    tick: Tick,
     attic: MediaServer,
     library: MediaServer,
     config_entry: MockConfigEntry,
     look_up: LookUp,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An own server that was down is tried again before plex.tv is."""
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 0)
     await attic.stop()
     await setup_integration(hass, config_entry)
     await attic.start()
-    await tick(timedelta(seconds=11))
     response = await look_up(library)
     assert response["answered_by"]["name"] == "Attic"
 
@@ -401,11 +401,15 @@ async def test_impostor(
     config_entry: MockConfigEntry,
     look_up: LookUp,
 ) -> None:
-    """Another server at the address of a shared one gets no token."""
-    await attic.stop()
+    """Another server at the address of a shared one gets no token, nor is preferred."""
     impostor = await plex.add_server("Impostor", owner=library.owner)
     library.listing.connections = [Connection.at(impostor.url)]
     await setup_integration(hass, config_entry)
+    response = await look_up(library)
+    assert response["answered_by"]["name"] == "Attic"
+    assert response["preferred_uri"] is None
+    assert [each["reachable"] for each in response["connections"]] == [False]
+    await attic.stop()
     assert await failure(look_up, library) == "server_unreachable"
     to_impostor = plex.requests.matching(host="Impostor")
     assert to_impostor
@@ -447,6 +451,7 @@ async def test_learns_of_encryption(
     await attic.encrypt(None)
     await setup_integration(hass, config_entry)
     server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert (await look_up(attic))["preferred_uri"] == attic.url
     assert not server.data.https_worked
     secure = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
     await secure.start()
@@ -482,6 +487,43 @@ async def test_silent_servers(
         await look_up(library, **source)
     assert raised.value.translation_key == "timeout_connect"
     assert raised.value.translation_placeholders == {"name": "Attic"}
+
+
+async def test_slow_server_that_knows(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that had its head start is still listened to."""
+    monkeypatch.setattr(sources, "HEAD_START", 0.05)
+    cellar.sources = []
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Delay(0.3), path=LOOK_UP, host="Attic")
+    assert (await look_up(library))["answered_by"]["name"] == "Attic"
+
+
+async def test_unreachable_server_first_in_the_list(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    cellar: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that was not there is not looked for while another one knows."""
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 0)
+    plex.faults.add(Vanish(), host="Attic")
+    await setup_integration(hass, config_entry)
+    plex.requests.clear()
+    assert (await look_up(library))["answered_by"]["name"] == "Cellar"
+    assert not plex.requests.matching(host="Attic")
 
 
 async def test_offline_server_first_in_the_list(

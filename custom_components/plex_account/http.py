@@ -4,8 +4,8 @@ What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 import re
 import string
@@ -25,7 +25,6 @@ from .api import (
     PlexResponseError,
     part_path,
     picture_path,
-    read_pieces,
 )
 from .const import DOMAIN, LOGGER
 from .coordinator import PlexConfigEntry
@@ -214,20 +213,20 @@ async def _hand_over(
     if request.method == hdrs.METH_HEAD:
         await response.prepare(request)
         return response
-    async with aclosing(read_pieces(answer)) as pieces:
-        beginning = await _beginning(pieces)
-        if not _is_file(answer, beginning):
-            raise PlexResponseError("It is no file")
-        await response.prepare(request)
-        try:
-            await response.write(beginning)
-            async for piece in pieces:
-                await response.write(piece)
-        except (ClientError, TimeoutError) as err:
-            # The player sees that it is not all, and asks for the rest.
-            LOGGER.debug("A file broke off: %s", type(err).__name__)
-            request.protocol.force_close()
-            return response
+    pieces = answer.content.iter_any()
+    beginning = await _beginning(pieces)
+    if not _is_file(answer, beginning):
+        raise PlexResponseError("It is no file")
+    await response.prepare(request)
+    try:
+        await response.write(beginning)
+        async for piece in pieces:
+            await response.write(piece)
+    except (ClientError, TimeoutError) as err:
+        # The player sees that it is not all, and asks for the rest.
+        LOGGER.debug("A file broke off: %s", type(err).__name__)
+        request.protocol.force_close()
+        return response
     await response.write_eof()
     return response
 
@@ -242,7 +241,7 @@ def _is_file(answer: ClientResponse, beginning: bytes) -> bool:
     return not is_encoded and not (begins and _is_text(beginning[:BEGINNING]))
 
 
-async def _beginning(pieces: AsyncGenerator[bytes]) -> bytes:
+async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
     """Return the first bytes, or all if there are not many."""
     beginning = b""
     try:

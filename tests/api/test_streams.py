@@ -22,7 +22,6 @@ from custom_components.plex_account.api import (
     PlexServerClient,
     PlexTimeoutError,
     http,
-    read_pieces,
     read_stream,
 )
 from custom_components.plex_account.api.http import PlexSession
@@ -87,7 +86,7 @@ async def test_request(
         headers={"Range": "bytes=0-"},
         params={"width": "400"},
     ) as response:
-        assert [piece async for piece in read_pieces(response)] == [b"film"]
+        assert await response.read() == b"film"
     (request,) = plex.requests
     assert (request.method, request.path) == ("GET", FILE)
     assert request.query == {"width": "400"}
@@ -154,14 +153,16 @@ async def test_may_take_long(
     session: ClientSession,
     plex: PlexEmulator,
     attic: MediaServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A film takes longer than any request may."""
+    """A film takes longer than any request may, and than it may pause."""
     session._timeout = ClientTimeout(total=0.1)
-    plex.faults.add(Drip(0.005), path="/identity")
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.4))
+    plex.faults.add(Drip(0.01), path="/identity")
     async with await PlexSession(session, identity).stream(
         "GET", URL(f"{attic.url}/identity"), token=TOKEN, headers={}
     ) as response:
-        pieces = [piece async for piece in read_pieces(response)]
+        pieces = [piece async for piece in response.content.iter_any()]
     assert len(pieces) > 20
 
 
@@ -196,7 +197,7 @@ async def test_nothing_comes(
     ending: Ending,
 ) -> None:
     """Who says nothing is given up, whatever was asked for."""
-    monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.1)
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.1))
     monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.1)
     plex.faults.add(Vanish(ending))
     kind = PlexTimeoutError if ending is Ending.SILENCE else PlexConnectionError

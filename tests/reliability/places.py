@@ -7,7 +7,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, ClassVar, override
 
-from aiohttp import ClientError
+from aiohttp import ClientError, ClientTimeout
 import pytest
 
 from custom_components.plex_account import coordinator, image, push
@@ -646,7 +646,7 @@ class MediaPlace(ServerPlace):
         self.world.attic.library.sections = [Section(1, "movie", "Films", [film])]
         await async_setup_component(self.hass, "media_source", {})
         await super().prepare()
-        self.monkeypatch.setattr(http, "STREAM_TIMEOUT", 0.5)
+        self.monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.5))
         self.player = await self.world.new_player()
         self.url = await self.find(film)
 

@@ -31,7 +31,7 @@ from .exceptions import (
     PlexTwoFactorRequiredError,
     PlexWrongServerError,
 )
-from .http import ClientIdentity, read_pieces, read_stream
+from .http import ClientIdentity, read_stream
 from .library import (
     PAGE_SIZE,
     FirstCharacter,
@@ -121,7 +121,6 @@ __all__ = [
     "plain_http",
     "probe_connections",
     "rank",
-    "read_pieces",
     "read_stream",
     "tier",
     "usable_connections",

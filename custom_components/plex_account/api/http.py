@@ -30,7 +30,7 @@ from .exceptions import (
 )
 from .reading import Json, decode, one_line
 from .refusals import refusal
-from .transport import connecting, once, without_cookies
+from .transport import connecting, once, prepare
 
 # Seconds. The total covers all attempts and the pauses between them.
 CONNECT_TIMEOUT = 5
@@ -53,12 +53,13 @@ MESSAGE_SIZE: Final = 64 * 1024
 HEARTBEAT: float = 15
 CLOSE_TIMEOUT: Final = 0.25
 
-# What is read at once of a file, and handed on.
-STREAM_SIZE: Final = 512 * 1024
-# Seconds in which a file has to begin, and that it may pause, as while a disk wakes up.
-STREAM_TIMEOUT: Final = 30
-
 _TIMEOUT = ClientTimeout(total=None, connect=CONNECT_TIMEOUT)
+# What is read at once of a file, and handed on: as much as asyncio reads.
+STREAM_SIZE: Final = 256 * 1024
+# A file may take long, but nothing may come of it for half a minute only, as while a
+# disk wakes up. How long what has come is held up does not count.
+STREAM_TIMEOUT: Final = ClientTimeout(total=None, connect=CONNECT_TIMEOUT, sock_read=30)
+
 _STREAM_STATUSES = {
     HTTPStatus.OK,
     HTTPStatus.PARTIAL_CONTENT,
@@ -184,6 +185,7 @@ class PlexSession:
             timeout=_TIMEOUT,
             read_bufsize=READ_SIZE,
             server_hostname=None if address is None else url.host,
+            middlewares=(once,),
         )
         what = f"{method} {url.path}"
         retries_left = retries if method == "GET" else 0
@@ -222,32 +224,32 @@ class PlexSession:
     ) -> ClientResponse:
         """Send a request once, and return the answer, to be read and closed.
 
-        `read_pieces` and `read_stream` read its body, which may take long. `headers`
-        are sent as they are beside our own. An answer of 200, 206, 304 or 416 is
-        returned; any other, or none, raises a PlexError as a request does. `address` is
-        as for a request.
+        `read_stream` reads a body that is not large. Others may take long: to read them
+        raises aiohttp's ClientError if they break off or nothing comes for 30 seconds.
+        `headers` are sent as they are beside our own. An answer of 200, 206, 304 or 416
+        is returned; any other, or none, raises a PlexError as a request does. `address`
+        is as for a request.
         """
         what = f"{method} {url.path}"
         with connecting(what):
-            async with asyncio.timeout(STREAM_TIMEOUT):
-                response = await self._session.request(
-                    method,
-                    url if address is None else url.with_host(address),
-                    params=params,
-                    headers={
-                        **self._headers,
-                        # What is counted is what is sent, not what could be made of it.
-                        hdrs.ACCEPT_ENCODING: "identity",
-                        **headers,
-                        "X-Plex-Token": token,
-                    },
-                    allow_redirects=False,
-                    auto_decompress=False,
-                    timeout=_TIMEOUT,
-                    read_bufsize=STREAM_SIZE,
-                    server_hostname=None if address is None else url.host,
-                    middlewares=(partial(once, what=what),),
-                )
+            response = await self._session.request(
+                method,
+                url if address is None else url.with_host(address),
+                params=params,
+                headers={
+                    **self._headers,
+                    # What is counted is what is sent, not what could be made of it.
+                    hdrs.ACCEPT_ENCODING: "identity",
+                    **headers,
+                    "X-Plex-Token": token,
+                },
+                allow_redirects=False,
+                auto_decompress=False,
+                timeout=STREAM_TIMEOUT,
+                read_bufsize=STREAM_SIZE,
+                server_hostname=None if address is None else url.host,
+                middlewares=(once,),
+            )
         if response.status in _STREAM_STATUSES:
             return response
         async with response:
@@ -272,7 +274,8 @@ class PlexSession:
         async def upgrade(
             req: ClientRequest, handler: ClientHandlerType
         ) -> ClientResponse:
-            response = await without_cookies(req, handler)
+            prepare(req)
+            response = await handler(req)
             if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
                 # Not to be redirected either, which would take the token along.
                 response.close()
@@ -312,13 +315,13 @@ def _may_pass(err: PlexError) -> bool:
 
 
 async def _send(
-    send: Callable[..., AbstractAsyncContextManager[ClientResponse]],
+    send: Callable[[], AbstractAsyncContextManager[ClientResponse]],
     what: str,
     size: int,
 ) -> Answer:
     """Send a request once."""
     with connecting(what):
-        async with send(middlewares=(partial(once, what=what),)) as response:
+        async with send() as response:
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                 raise refusal(response, await _read_body(response, TOKEN_SIZE), what)
             body = await _read_body(response, size + 1)
@@ -330,54 +333,6 @@ async def _send(
         content_type=response.content_type,
         body=body,
     )
-
-
-async def read_pieces(response: ClientResponse) -> AsyncGenerator[bytes]:
-    """Yield the body of a streamed answer as it comes.
-
-    Raises aiohttp's ClientError if it breaks off, and TimeoutError if nothing comes for
-    30 seconds; how long what has come is held up does not count.
-    """
-    loop = asyncio.get_running_loop()
-    content = response.content
-    waiting_since: float | None = None
-    timer: asyncio.Handle | None = None
-
-    def look(waited: float) -> None:
-        nonlocal timer
-        timer = loop.call_later(STREAM_TIMEOUT - waited, look_again)
-
-    def look_again() -> None:
-        nonlocal timer
-        waited = 0 if waiting_since is None else loop.time() - waiting_since
-        if waited >= STREAM_TIMEOUT:
-            # What has come in this very turn of the loop is yet to be taken.
-            timer = loop.call_soon(give_up, waiting_since)
-        else:
-            look(waited)
-
-    def give_up(since: float | None) -> None:
-        if waiting_since == since:
-            content.set_exception(TimeoutError("Nothing comes"))
-        else:
-            look(0)
-
-    try:
-        while True:
-            piece = content.read_nowait()
-            if not piece and not content.at_eof():
-                # A timer for each piece, as aiohttp has, would take much of the time.
-                if timer is None:
-                    look(0)
-                waiting_since = loop.time()
-                piece = await content.readany()
-                waiting_since = None
-            if not piece:
-                return
-            yield piece
-    finally:
-        if timer:
-            timer.cancel()
 
 
 async def read_stream(response: ClientResponse, size: int) -> bytes:

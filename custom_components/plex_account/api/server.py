@@ -211,7 +211,7 @@ class PlexServerClient:
         """Return the answer for a file or a picture, to be read and closed.
 
         `path` begins with a slash, and is one that a list of the server has; `headers`
-        say which part is wanted. `read_pieces` and `read_stream` read the body. Raises
+        say which part is wanted. Its body is read as `PlexSession.stream` says. Raises
         a PlexError if there is none.
         """
         await self._expect_server()

@@ -30,13 +30,10 @@ from .exceptions import (
 MAX_INTERIM: Final = 8
 
 
-async def without_cookies(
-    req: ClientRequest, handler: ClientHandlerType
-) -> ClientResponse:
-    """Send a request once, whatever cookies there are."""
+def prepare(req: ClientRequest) -> None:
+    """Let a request have no cookies, and not be answered for ever."""
     req.headers.pop(hdrs.COOKIE, None)
     req.response_class = _Response
-    return await handler(req)
 
 
 @contextmanager
@@ -51,14 +48,14 @@ def connecting(what: str) -> Generator[None]:
         raise _connection_error(err, what) from _harmless(err)
 
 
-async def once(
-    req: ClientRequest, handler: ClientHandlerType, *, what: str
-) -> ClientResponse:
+async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
     """Send a request, and do not let aiohttp send it again by itself."""
+    prepare(req)
     try:
-        response = await without_cookies(req, handler)
+        response = await handler(req)
     except (ClientOSError, ServerDisconnectedError) as err:
         # As one of its own errors, aiohttp would send a DELETE or a GET again.
+        what = f"{req.method} {req.url.path}"
         raise _connection_error(err, what) from _harmless(err)
     if response.cookies:
         response.cookies = SimpleCookie()
