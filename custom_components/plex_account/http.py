@@ -222,7 +222,7 @@ async def _hand_over(
         await response.write(beginning)
         async for piece in pieces:
             await response.write(piece)
-    except (ClientError, TimeoutError) as err:
+    except ClientError as err:
         # The player sees that it is not all, and asks for the rest.
         LOGGER.debug("A file broke off: %s", type(err).__name__)
         request.protocol.force_close()
@@ -249,7 +249,7 @@ async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
             beginning += piece
             if len(beginning) >= BEGINNING:
                 break
-    except (ClientError, TimeoutError) as err:
+    except ClientError as err:
         raise PlexConnectionError(f"It broke off: {type(err).__name__}") from None
     return beginning
 

@@ -3,7 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 import gzip
 from hashlib import sha1
 import re
@@ -26,6 +26,7 @@ from custom_components.plex_account.api import (
 )
 from custom_components.plex_account.api.http import PlexSession
 from custom_components.plex_account.api.reading import Json
+from tests import PATIENCE
 from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Account,
@@ -209,6 +210,33 @@ async def test_nothing_comes(
         await anext(
             plex_session.listen(URL(f"{attic.url}{PUSH}"), token=TOKEN, params={})
         )
+
+
+async def test_head_byte_by_byte(
+    plex_session: PlexSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A head that does not end is given up, though something comes all the time."""
+    monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.2))
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nX: ")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        writer.close()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with asyncio.timeout(PATIENCE):
+            with pytest.raises(PlexTimeoutError, match=f"GET {FILE}: "):
+                await plex_session.stream(
+                    "GET",
+                    URL(f"http://127.0.0.1:{port}{FILE}"),
+                    token=TOKEN,
+                    headers={},
+                )
 
 
 async def test_redirected(
