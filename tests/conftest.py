@@ -146,19 +146,32 @@ async def attic(plex: PlexEmulator, ada: Account) -> MediaServer:
     return await plex.add_server("Attic", owner=ada)
 
 
-@pytest.fixture
-def config_entry(plex: PlexEmulator, ada: Account) -> MockConfigEntry:
-    """Return the entry of Ada's account, who has signed in before."""
+def entry_of(
+    plex: PlexEmulator, account: Account, client_identifier: str
+) -> MockConfigEntry:
+    """Return the entry of an account whose user has signed in before."""
     return MockConfigEntry(
         domain=DOMAIN,
-        title=ada.user.title,
-        unique_id=ada.user.uuid,
+        title=account.user.title,
+        unique_id=account.user.uuid,
         data={
-            CONF_TOKEN: plex.tv.issue(ada, CLIENT_IDENTIFIER).text,
-            CONF_CLIENT_IDENTIFIER: CLIENT_IDENTIFIER,
+            CONF_TOKEN: plex.tv.issue(account, client_identifier).text,
+            CONF_CLIENT_IDENTIFIER: client_identifier,
             CONF_SERVER_URL: plex.url,
         },
     )
+
+
+@pytest.fixture
+def config_entry(plex: PlexEmulator, ada: Account) -> MockConfigEntry:
+    """Return the entry of Ada's account."""
+    return entry_of(plex, ada, CLIENT_IDENTIFIER)
+
+
+@pytest.fixture
+def grace_entry(plex: PlexEmulator, grace: Account) -> MockConfigEntry:
+    """Return the entry of Grace's account."""
+    return entry_of(plex, grace, "grace-client")
 
 
 @pytest.fixture

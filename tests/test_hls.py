@@ -12,7 +12,6 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.plex_account import hls
 from custom_components.plex_account.api import PlexNotFoundError
-from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.hls import (
     MAX_TICKETS,
     async_get_transcode,
@@ -24,15 +23,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
 from . import PATIENCE, Tick, setup_integration
-from .plex_emulator import (
-    Account,
-    Delay,
-    Ending,
-    MediaServer,
-    PlexEmulator,
-    Vanish,
-    error,
-)
+from .plex_emulator import Delay, Ending, MediaServer, PlexEmulator, Vanish, error
 from .plex_emulator.library import Entry, Section
 from .plex_emulator.transcoder import MASTER
 
@@ -385,22 +376,15 @@ async def test_silent_server(
 async def test_other_account(
     hass: HomeAssistant,
     player: Player,
-    plex: PlexEmulator,
     attic: MediaServer,
     film: Entry,
-    grace: Account,
-    config_entry: MockConfigEntry,
+    grace_entry: MockConfigEntry,
 ) -> None:
     """The end of an account leaves alone what is played of another."""
     path = await resolve(hass, attic, film)
     await start(player, path)
-    other = MockConfigEntry(
-        domain=DOMAIN,
-        unique_id=grace.user.uuid,
-        data={**config_entry.data, "token": plex.tv.issue(grace, "other-home").text},
-    )
-    await setup_integration(hass, other)
-    assert await hass.config_entries.async_unload(other.entry_id)
+    await setup_integration(hass, grace_entry)
+    assert await hass.config_entries.async_unload(grace_entry.entry_id)
     assert attic.transcoder.sessions
     assert await lines(player, path)
 

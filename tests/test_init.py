@@ -180,23 +180,6 @@ async def test_no_server(
     assert config_entry.state is ConfigEntryState.LOADED
 
 
-@pytest.fixture
-def other(
-    plex: PlexEmulator, config_entry: MockConfigEntry, grace: Account
-) -> MockConfigEntry:
-    """Return the entry of her account."""
-    return MockConfigEntry(
-        domain=DOMAIN,
-        title="grace",
-        unique_id=grace.user.uuid,
-        data=config_entry.data
-        | {
-            CONF_CLIENT_IDENTIFIER: "grace-client",
-            CONF_TOKEN: plex.tv.issue(grace, "grace-client").text,
-        },
-    )
-
-
 async def test_two_accounts(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -204,23 +187,23 @@ async def test_two_accounts(
     attic: MediaServer,
     config_entry: MockConfigEntry,
     grace: Account,
-    other: MockConfigEntry,
+    grace_entry: MockConfigEntry,
 ) -> None:
     """Accounts live side by side; one that is signed out leaves the other alone."""
     await plex.add_server("Library", owner=grace)
     plex.share(attic, grace)
     await setup_integration(hass, config_entry)
-    await setup_integration(hass, other)
+    await setup_integration(hass, grace_entry)
     assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
 
     plex.sign_out_everywhere(grace)
-    await other.runtime_data.async_refresh()
+    await grace_entry.runtime_data.async_refresh()
     await hass.async_block_till_done()
     assert state_of(hass, "binary_sensor.grace_plex_pass") == STATE_UNAVAILABLE
     assert state_of(hass, "binary_sensor.ada_plex_pass") == STATE_ON
     (flow,) = hass.config_entries.flow.async_progress()
-    assert flow["context"]["entry_id"] == other.entry_id
+    assert flow["context"]["entry_id"] == grace_entry.entry_id
 
 
 async def test_remove(
@@ -383,20 +366,20 @@ async def test_server_moves(
     attic: MediaServer,
     config_entry: MockConfigEntry,
     grace: Account,
-    other: MockConfigEntry,
+    grace_entry: MockConfigEntry,
 ) -> None:
     """A server that another account takes over goes there, with entities of its own."""
     await setup_integration(hass, config_entry)
-    await setup_integration(hass, other)
+    await setup_integration(hass, grace_entry)
     attic.owner = grace
     # Whichever account notices first.
-    await other.runtime_data.async_refresh()
+    await grace_entry.runtime_data.async_refresh()
     await config_entry.runtime_data.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert owners_of_servers(hass) == [other.entry_id]
+    assert owners_of_servers(hass) == [grace_entry.entry_id]
 
     attic.owner = ada
-    await other.runtime_data.async_refresh()
+    await grace_entry.runtime_data.async_refresh()
     await config_entry.runtime_data.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert owners_of_servers(hass) == [config_entry.entry_id]

@@ -433,22 +433,16 @@ async def test_without_letters(panel: Panel, attic: MediaServer) -> None:
 
 
 async def test_several_accounts(
-    hass: HomeAssistant, panel: Panel, plex: PlexEmulator, grace: Account
+    hass: HomeAssistant,
+    panel: Panel,
+    plex: PlexEmulator,
+    grace: Account,
+    grace_entry: MockConfigEntry,
 ) -> None:
     """With more than one account, each has a place of its own."""
-    entry = MockConfigEntry(
-        domain=DOMAIN,
-        title="grace",
-        unique_id=grace.user.uuid,
-        data={
-            "token": plex.tv.issue(grace, "of-grace").text,
-            "client_identifier": "of-grace",
-            "server_url": plex.url,
-        },
-    )
     cellar = await plex.add_server("Cellar", owner=grace)
     stock(cellar)
-    await setup_integration(hass, entry)
+    await setup_integration(hass, grace_entry)
     root = await panel.open()
     assert (root["title"], titles_of(root)) == ("Plex Account", ["ada", "grace"])
     assert titles_of(await panel.open("grace")) == ["Cellar"]
@@ -475,6 +469,7 @@ async def test_search(panel: Panel) -> None:
         "search_media",
         ROOT,
         search_query="light",
+        # As a text, as the frontend does.
         media_filter_classes=["image"],  # type: ignore[arg-type]
     )
     assert [each["media_class"] for each in found["result"]["result"]] == ["image"]

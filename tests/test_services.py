@@ -623,22 +623,17 @@ async def test_several_accounts(
     grace: Account,
     attic: MediaServer,
     loaded: MockConfigEntry,
+    grace_entry: MockConfigEntry,
 ) -> None:
     """With two accounts the device tells which, else it has to be said."""
     barn = await plex.add_server("Barn", owner=grace)
-    other = MockConfigEntry(
-        domain=DOMAIN,
-        title="grace",
-        unique_id=grace.user.uuid,
-        data={**loaded.data, "token": plex.tv.issue(grace, "another-home").text},
-    )
-    await setup_integration(hass, other)
+    await setup_integration(hass, grace_entry)
     with pytest.raises(ServiceValidationError) as raised:
         await perform(hass, "get_user_details")
     assert raised.value.translation_key == "account_required"
     assert raised.value.translation_placeholders == {"accounts": "ada, grace"}
 
-    device_id = device_id_of(hass, other, barn.machine_identifier)
+    device_id = device_id_of(hass, grace_entry, barn.machine_identifier)
     response = await perform(hass, "get_transient_token", device_id=device_id)
     assert response["server"]["name"] == "Barn"
     response = await perform(hass, GET_SOURCE, ask_device_id=device_id, source="barn")
