@@ -11,7 +11,9 @@ import tomllib
 from typing import Any
 
 from mutmut import __main__ as mutmut
+from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.state import state
+from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 PACKAGE = "custom_components.plex_account."
 # What pytest and mutmut say where no test has failed: all have passed, somebody has
@@ -80,12 +82,26 @@ def narrow(*, quick: bool) -> None:
         reached[function] = (quick and fast) or own
 
 
+def change_of(mutant: str) -> str:
+    """Return what a mutant changes: its number means another one after an edit."""
+    module = mutant.removeprefix(PACKAGE).rpartition(".")[0]
+    function, class_name = orig_function_and_class_names_from_key(mutant)
+    place = ".".join(filter(None, (module, class_name, function.rpartition(".")[2])))
+    lines = get_diff_for_mutant(mutant).splitlines()[2:]
+    return " ".join(
+        [
+            f"{place}:",
+            *(f"{line[0]} {line[1:].strip()}" for line in lines if line[0] in "+-"),
+        ]
+    )
+
+
 def accepted() -> set[str]:
-    """Return the names of mutants that may live."""
+    """Return the changes that may live."""
     return {
-        f"{PACKAGE}{name}"
-        for names in tomllib.loads(ACCEPTED.read_text()).values()
-        for name in names
+        change
+        for changes in tomllib.loads(ACCEPTED.read_text()).values()
+        for change in changes
     }
 
 
@@ -96,7 +112,9 @@ def forget(folder: Path) -> None:
         meta = json.loads(path.read_text())
         codes = meta["exit_code_by_key"]
         meta["exit_code_by_key"] = {
-            name: None if code in UNNOTICED and name not in may_live else code
+            name: None
+            if code in UNNOTICED and change_of(name) not in may_live
+            else code
             for name, code in codes.items()
         }
         path.write_text(json.dumps(meta))
@@ -110,16 +128,23 @@ def judge(folder: Path, *, is_whole: bool) -> int:
         for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
     }
     tried = {name: code for name, code in codes.items() if code is not None}
-    left = [name for name, code in tried.items() if code in UNNOTICED]
+    left = {change_of(name): name for name, code in tried.items() if code in UNNOTICED}
     print(
         f"{len(tried)} of {len(codes)} mutants tried,"
         f" {100 * (1 - len(left) / max(1, len(tried))):.1f} % noticed"
     )
-    unexpected = sorted({*left} - accepted())
+    may_live = accepted()
+    unexpected = [
+        f"{left[change]}\n  {change}" for change in sorted({*left} - may_live)
+    ]
+    if is_whole:
+        unexpected += [
+            f"noticed, or gone: {each}" for each in sorted(may_live - {*left})
+        ]
     if is_whole and len(tried) < len(codes):
         unexpected.append("not all of them were tried")
-    for name in unexpected:
-        print(name)
+    for each in unexpected:
+        print(each)
     return bool(unexpected)
 
 
