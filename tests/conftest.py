@@ -3,6 +3,7 @@
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
+import logging
 import random
 from socket import AF_UNSPEC
 from typing import Any, cast
@@ -23,6 +24,7 @@ from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
     DOMAIN,
+    LOGGER,
 )
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
@@ -47,6 +49,19 @@ from .plex_emulator.emulator import LOOPBACK
 from .translations import shown_texts
 
 __all__ = ["shown_texts"]
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_error(caplog: pytest.LogCaptureFixture) -> Generator[None]:
+    """Fail for what is caught and logged because nobody has expected it."""
+    yield
+    assert not [
+        record.getMessage()
+        for record in caplog.get_records("call")
+        if record.levelno >= logging.ERROR
+        and record.name in {"homeassistant", LOGGER.name}
+        and (record.exc_info or "unexpected happened" in record.getMessage())
+    ]
 
 
 @pytest.fixture(autouse=True)

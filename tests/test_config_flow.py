@@ -382,6 +382,7 @@ async def test_unknown_error(
     assert result["errors"] == {"base": "unknown"}
     assert "Unexpected error while signing in" in caplog.text
     assert PASSWORD not in caplog.text
+    caplog.clear()
 
 
 async def test_already_configured(
@@ -672,6 +673,7 @@ async def test_link_unknown_error(
     assert result["step_id"] == "link"
     assert result["errors"] == {"base": "unknown"}
     assert "Unexpected error while waiting for a Plex PIN" in caplog.text
+    caplog.clear()
 
 
 async def test_link_closed(

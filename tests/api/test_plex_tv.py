@@ -800,7 +800,7 @@ async def test_avatar_at_plex_tv(
     [
         (Reply(Answer(200, b"<html/>", "text/html")), PlexResponseError),
         (Reply(Answer(200, b"{}", "application/json")), PlexResponseError),
-        (Reply(Answer(200, b"\x89PNG")), PlexResponseError),
+        (Reply(Answer(200, b"GIF89a")), PlexResponseError),
         (Reply(Answer(200, b"", "image/png")), PlexResponseError),
         (redirect("https://example.com/avatar.png"), PlexResponseError),
         (error(404, kind="html"), PlexNotFoundError),

@@ -38,7 +38,7 @@ class PlainResolver(LoopbackResolver):
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\0" * 1000,
     ],
-    ids=lambda garbage: garbage[:40],
+    ids=["ssh", "no_status", "odd_length", "long_header", "odd_chunk", "zeros"],
 )
 async def test_no_http(
     session: ClientSession, identity: ClientIdentity, garbage: bytes

@@ -390,6 +390,7 @@ async def test_whole_life(
     assert len(plex.secrets) > 50
     assert observer.leaks() == []
     check_requests(observer)
+    caplog.clear()
 
 
 def check_requests(observer: Observer) -> None:
