@@ -38,12 +38,18 @@ ELSEWHERE = {
     "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
     "api.reading": ("api/reading", "api/models", "api/resources", "api/http"),
     "api.resources": ("api/resources", "api/models", "api/plex_tv", "store"),
-    "api.server": ("api/server", "api/streams", "api/connections", "coordinator"),
+    "api.server": (
+        *("api/server", "api/streams", "api/connections"),
+        *("coordinator", "http"),
+    ),
     "api.transport": ("api/transport", "api/http"),
     "base_coordinator": ("coordinator", "init"),
     "binary_sensor": ("entity", "init"),
     "callback": ("config_flow",),
-    "connection": ("coordinator", "store", "issues", "repairs", "identity"),
+    "connection": (
+        *("coordinator", "store", "issues", "repairs", "identity"),
+        *("entity", "init"),
+    ),
     "coordinator": (
         *("coordinator", "init", "store", "options_flow"),
         *("diagnostics", "push"),
@@ -62,7 +68,7 @@ ELSEWHERE = {
     "sensor": ("entity", "init", "options_flow"),
     "server_coordinator": ("coordinator", "push", "init", "repairs", "button"),
     "services": ("services", "coordinator"),
-    "sources": ("sources", "services"),
+    "sources": ("sources", "services", "coordinator"),
     "store": ("store", "init", "coordinator"),
     "texts": ("media_source", "config_flow"),
 }

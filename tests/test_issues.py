@@ -9,7 +9,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from . import Tick, setup_integration
 from .const import ACCOUNT_POLL, SERVER_POLL
-from .plex_emulator import Account, MediaServer, PlexEmulator
+from .plex_emulator import Account, MediaServer, PlexEmulator, error
 
 
 def keys(hass: HomeAssistant) -> list[str | None]:
@@ -85,6 +85,7 @@ async def test_unclaimed_from_the_start(
 ) -> None:
     """That it gives no token is not all that is told; it ends with the account."""
     attic.claimed = False
+    plex.faults.add(error(403), path="/:/prefs")
     await setup_integration(hass, config_entry)
     assert keys(hass) == ["server_unclaimed"]
     await hass.config_entries.async_unload(config_entry.entry_id)

@@ -568,7 +568,8 @@ async def test_signed_out(
 ) -> None:
     """A server that has lost its account is told of, before it says so to strangers."""
     attic.claimed = False
-    plex.faults.add(error(500), path="/identity")
+    for path in ("/identity", "/"):
+        plex.faults.add(error(500), host="Attic", path=path)
     await attic.map_port("unknown")
     await until(lambda: bool(ir.async_get(hass).issues))
     (issue,) = ir.async_get(hass).issues.values()

@@ -13,6 +13,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
 from . import setup_integration
+from .const import PLEX_DIRECT
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -378,6 +379,53 @@ async def test_shared_server_without_encryption(
     await setup_integration(hass, config_entry)
     assert await failure(look_up, library) == "server_unreachable"
     assert not plex.requests.matching(host="Library")
+
+
+async def test_plain_http_of_a_shared_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+) -> None:
+    """Nor is it if an own server tells where it is."""
+    await library.encrypt(None)
+    library.listing.connections = [Connection(library.url, "127.0.0.1", local=True)]
+    await setup_integration(hass, config_entry)
+    response = await look_up(library)
+    assert response["answered_by"]["name"] == "Attic"
+    assert response["preferred_uri"] is None
+    assert not plex.requests.matching(host="Library")
+
+
+async def test_hidden_address(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    cellar: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    authority: CertificateAuthority,
+) -> None:
+    """Of an own server whose name leads nowhere, the address is told, too."""
+    names = authority.server_context(f"*.{PLEX_DIRECT}")
+    listener = cellar.add_listener(ssl_context=names)
+    await listener.start()
+    hidden = Connection.plex_direct(
+        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
+    )
+    cellar.listing.connections = [hidden]
+    config_entry.add_to_hass(hass)
+    hass.config_entries.async_update_entry(
+        config_entry, options={"left_out_servers": [cellar.machine_identifier]}
+    )
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    response = await look_up(cellar)
+    assert response["answered_by"]["name"] == "Attic"
+    assert [each["uri"] for each in response["connections"]] == [
+        hidden.uri,
+        f"http://127.0.0.1:{listener.port}",
+    ]
 
 
 async def test_shared_server_refuses(

@@ -253,6 +253,31 @@ async def test_damaged_file(
     assert json.loads(written)["data"]["user"]["username"] == "ada"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b'{"version": 99, "minor_version": 1, "key": "x", "data": {}}',
+    ],
+)
+async def test_damaged_while_it_is_loaded(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    storage: Path,
+    content: bytes,
+) -> None:
+    """What has become of the file meanwhile is mended in the end."""
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    before = await hass.async_add_executor_job(storage.read_bytes)
+    await start(hass, config_entry)
+    await hass.async_add_executor_job(storage.write_bytes, content)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    assert await hass.async_add_executor_job(storage.read_bytes) == before
+
+
 def in_the_way(file: Path) -> None:
     """Let nothing be written there."""
     file.unlink(missing_ok=True)
