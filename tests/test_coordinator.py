@@ -645,6 +645,34 @@ async def test_hidden_address_seen_later(
     assert ir.async_get(hass).issues
 
 
+async def test_no_names_without_internet(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+    names: None,
+) -> None:
+    """Nobody hides a name that does not resolve as there is no internet."""
+    await hide(attic, authority)
+    await setup_integration(hass, config_entry)
+    resolver.patterns.clear()
+    await plex.tv.stop()
+    await attic.stop()
+    await attic.start()
+    await tick(SERVER_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert server.data.name_blocked
+    assert not ir.async_get(hass).issues
+
+    await plex.tv.start()
+    await tick(ACCOUNT_POLL)
+    assert ir.async_get(hass).issues
+
+
 async def test_hidden_address_of_a_shared_server(
     hass: HomeAssistant,
     plex: PlexEmulator,

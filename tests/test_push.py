@@ -297,6 +297,7 @@ async def test_no_push(
         await asyncio.sleep(0.01)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert len(attic.transient_tokens) == 1
+    assert len(plex.requests.matching(host="Attic", path="/")) == 12
     assert not [
         r
         for r in caplog.records
@@ -310,6 +311,7 @@ async def test_refused_token(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
+    authority: CertificateAuthority,
     config_entry: MockConfigEntry,
     tick: Tick,
 ) -> None:
@@ -320,6 +322,13 @@ async def test_refused_token(
     plex.faults.remove(rule)
     for _ in range(3):
         await tick(SERVER_POLL)
+    # Nor where the server is next.
+    moved = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
+    await moved.start()
+    attic.listing.connections = [Connection.at(moved.url)]
+    await attic.listeners[0].stop()
+    await tick(ACCOUNT_POLL)
+    await tick(SERVER_POLL)
     assert len(plex.requests.matching(path=PUSH)) == 1
     attic.revoke(attic.owner)
     await tick(ACCOUNT_POLL)

@@ -198,6 +198,7 @@ async def test_rejected_token(
     assert accepted.token == attic.transient_tokens[0].text
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
 async def test_lost_connection(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -205,17 +206,22 @@ async def test_lost_connection(
     config_entry: MockConfigEntry,
     authority: CertificateAuthority,
     look_up: LookUp,
+    encrypted: bool,
 ) -> None:
-    """If an address fails, the others are tried at once."""
+    """If an address fails, others of its kind are tried at once, without plex.tv."""
+    context = authority.server_context(*LOOPBACK) if encrypted else None
+    await attic.encrypt(context)
     await setup_integration(hass, config_entry)
-    second = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
+    second = attic.add_listener(ssl_context=context)
     await second.start()
     attic.listing.connections.append(Connection.at(second.url))
     await config_entry.runtime_data.async_refresh()
     await attic.listeners[0].stop()
+    plex.requests.clear()
     response = await look_up(attic)
     assert response["answered_by"]["name"] == "Attic"
     assert response["preferred_uri"] == second.url
+    assert not plex.requests.matching(host="plex.tv")
 
 
 async def test_token_rejected_twice(

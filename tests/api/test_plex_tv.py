@@ -804,7 +804,7 @@ async def test_avatar_at_plex_tv(
         (Reply(Answer(200, b"", "image/png")), PlexResponseError),
         (redirect("https://example.com/avatar.png"), PlexResponseError),
         (error(404, kind="html"), PlexNotFoundError),
-        (error(500, kind="html"), PlexServerError),
+        (error(503, kind="html"), PlexServerError),
         (Vanish(), PlexConnectionError),
     ],
     ids=repr,
@@ -821,6 +821,7 @@ async def test_no_avatar(
     with pytest.raises(PlexError) as caught:
         await tv.get_picture(ada.user.thumb)
     assert caught.type is expected
+    assert len(plex.requests) == 1
 
 
 # Where plex.tv is

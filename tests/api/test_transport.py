@@ -45,9 +45,18 @@ async def test_no_http(
 ) -> None:
     """What speaks something else is a connection that does not work."""
     async with raw_server(garbage) as server:
-        with pytest.raises(PlexConnectionError):
+        with pytest.raises(PlexConnectionError) as raised:
             await request(session, identity, "GET", URL(server.url), token=TOKEN)
+    # It would quote what came.
+    assert raised.value.__cause__ is None
     assert server.connections == 3
+
+
+async def test_nobody_there(session: ClientSession, identity: ClientIdentity) -> None:
+    """Why a connection does not work is told."""
+    with pytest.raises(PlexConnectionError) as raised:
+        await request(session, identity, "GET", URL("http://127.0.0.1:1"))
+    assert isinstance(raised.value.__cause__, OSError)
 
 
 @pytest.mark.parametrize(
