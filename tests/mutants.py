@@ -182,6 +182,6 @@ if __name__ == "__main__":
                 except BadTestExecutionCommandsException:
                     return NO_TESTS
 
-            PytestRunner.execute_pytest = execute_what_is_there
+            PytestRunner.execute_pytest = execute_what_is_there  # type: ignore[method-assign]
             mutmut.collect_or_load_stats = collect_and_narrow
             mutmut.cli(["run", *options])
