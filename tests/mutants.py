@@ -41,7 +41,7 @@ ELSEWHERE = {
     "api.resources": ("api/resources", "api/models", "api/plex_tv", "store"),
     "api.server": (
         *("api/server", "api/streams", "api/connections"),
-        *("coordinator", "http"),
+        *("coordinator", "http", "hls"),
     ),
     "api.transport": ("api/transport", "api/http", "api/server"),
     "base_coordinator": ("coordinator", "init"),
@@ -67,7 +67,10 @@ ELSEWHERE = {
     "media_nodes": ("media_source",),
     "pins": ("config_flow",),
     "sensor": ("entity", "init", "options_flow"),
-    "server_coordinator": ("coordinator", "push", "init", "repairs", "button"),
+    "server_coordinator": (
+        *("coordinator", "push", "init", "repairs", "button"),
+        "sources",
+    ),
     "services": ("services", "coordinator"),
     "sources": ("sources", "services", "coordinator"),
     "store": ("store", "init", "coordinator"),

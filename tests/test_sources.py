@@ -405,33 +405,36 @@ async def test_plain_http_of_a_shared_server(
     assert not plex.requests.matching(host="Library")
 
 
+@pytest.mark.parametrize("owner", ["ada", "grace"])
 async def test_hidden_address(
     hass: HomeAssistant,
+    plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
+    library: MediaServer,
     config_entry: MockConfigEntry,
     look_up: LookUp,
     authority: CertificateAuthority,
+    owner: str,
 ) -> None:
     """Of an own server whose name leads nowhere, the address is told, too."""
+    hidden_server = cellar if owner == "ada" else library
     names = authority.server_context(f"*.{PLEX_DIRECT}")
-    listener = cellar.add_listener(ssl_context=names)
+    listener = hidden_server.add_listener(ssl_context=names)
     await listener.start()
     hidden = Connection.plex_direct(
         "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
     )
-    cellar.listing.connections = [hidden]
+    hidden_server.listing.connections = [hidden]
     config_entry.add_to_hass(hass)
     hass.config_entries.async_update_entry(
         config_entry, options={"left_out_servers": [cellar.machine_identifier]}
     )
     await hass.config_entries.async_setup(config_entry.entry_id)
-    response = await look_up(cellar)
+    response = await look_up(hidden_server)
     assert response["answered_by"]["name"] == "Attic"
-    assert [each["uri"] for each in response["connections"]] == [
-        hidden.uri,
-        f"http://127.0.0.1:{listener.port}",
-    ]
+    plain = [f"http://127.0.0.1:{listener.port}"] if owner == "ada" else []
+    assert [each["uri"] for each in response["connections"]] == [hidden.uri, *plain]
 
 
 async def test_shared_server_refuses(

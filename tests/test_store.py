@@ -259,6 +259,7 @@ async def test_damaged_file(
         b"{",
         b"[]",
         b'{"version": 99, "minor_version": 1, "key": "x", "data": {}}',
+        b'{"version": 0, "minor_version": 1, "key": "x", "data": {}}',
     ],
 )
 async def test_damaged_while_it_is_loaded(
