@@ -300,6 +300,9 @@ class Soak:
         await self.world.account.async_refresh()
         await self.world.server.async_refresh()
         await self.world.settle()
+        for server in self.world.account.servers.values():
+            # It is up to chance when it would listen again.
+            await server.async_hang_up()
         for host in (plex.tv, *plex.servers):
             await host.stop()
             await host.start()
