@@ -1,8 +1,9 @@
 """Tests of the Plex Account integration."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
+import logging
 from typing import TYPE_CHECKING
 
 from homeassistant.core import HomeAssistant
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 # Seconds.
 PATIENCE = 10
+PACKAGE = "custom_components.plex_account"
 
 type Tick = Callable[[timedelta], Awaitable[None]]
 
@@ -37,3 +39,14 @@ def state_of(hass: HomeAssistant, entity_id: str) -> str:
     state = hass.states.get(entity_id)
     assert state, f"There is no {entity_id}"
     return state.state
+
+
+def unexpected(records: Iterable[logging.LogRecord]) -> list[str]:
+    """Return what we or Home Assistant have logged as unexpected, which nothing is."""
+    return [
+        record.getMessage()
+        for record in records
+        if record.levelno > logging.DEBUG
+        and (record.name == "homeassistant" or record.name.startswith(PACKAGE))
+        and (record.exc_info or "unexpected happened" in record.getMessage())
+    ]

@@ -3,7 +3,6 @@
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
-import logging
 import random
 from socket import AF_UNSPEC
 from typing import Any, cast
@@ -24,7 +23,6 @@ from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
     DOMAIN,
-    LOGGER,
 )
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
@@ -36,7 +34,7 @@ from homeassistant.helpers.aiohttp_client import (
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.util.ssl import SSLCipherList
 
-from . import Tick
+from . import Tick, unexpected
 from .const import CLIENT_IDENTIFIER, NEW_PLEX_DIRECT, PASSWORD, PLEX_DIRECT
 from .plex_emulator import (
     Account,
@@ -53,15 +51,9 @@ __all__ = ["shown_texts"]
 
 @pytest.fixture(autouse=True)
 def no_unexpected_error(caplog: pytest.LogCaptureFixture) -> Generator[None]:
-    """Fail for what is caught and logged because nobody has expected it."""
+    """Fail for what is logged as unexpected; who expects it clears the log."""
     yield
-    assert not [
-        record.getMessage()
-        for record in caplog.get_records("call")
-        if record.levelno >= logging.ERROR
-        and record.name in {"homeassistant", LOGGER.name}
-        and (record.exc_info or "unexpected happened" in record.getMessage())
-    ]
+    assert not unexpected(caplog.get_records("call"))
 
 
 @pytest.fixture(autouse=True)

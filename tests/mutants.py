@@ -140,19 +140,21 @@ def judge(folder: Path, *, is_whole: bool) -> int:
         for name, code in json.loads(path.read_text())["exit_code_by_key"].items()
     }
     tried = {name: code for name, code in codes.items() if code is not None}
-    left = {change_of(name): name for name, code in tried.items() if code in UNNOTICED}
+    left = [name for name, code in tried.items() if code in UNNOTICED]
     print(
         f"{len(tried)} of {len(codes)} mutants tried,"
         f" {100 * (1 - len(left) / max(1, len(tried))):.1f} % noticed"
     )
     may_live = accepted()
+    changes = {name: change_of(name) for name in sorted(left)}
     unexpected = [
-        f"{left[change]}\n  {change}" for change in sorted({*left} - may_live)
+        f"{name}\n  {change}"
+        for name, change in changes.items()
+        if change not in may_live
     ]
     if is_whole:
-        unexpected += [
-            f"noticed, or gone: {each}" for each in sorted(may_live - {*left})
-        ]
+        stale = may_live.difference(changes.values())
+        unexpected += [f"noticed, or gone: {change}" for change in sorted(stale)]
     if is_whole and len(tried) < len(codes):
         unexpected.append("not all of them were tried")
     for each in unexpected:
@@ -185,6 +187,6 @@ if __name__ == "__main__":
                 except BadTestExecutionCommandsException:
                     return NO_TESTS
 
-            PytestRunner.execute_pytest = execute_what_is_there  # type: ignore[method-assign]
+            PytestRunner.execute_pytest = execute_what_is_there  # type: ignore[method-assign] # there is no setting for it
             mutmut.collect_or_load_stats = collect_and_narrow
             mutmut.cli(["run", *options])

@@ -31,13 +31,13 @@ from homeassistant.helpers import (
 
 from . import PATIENCE, Tick, setup_integration, state_of
 from .const import ACCOUNT_POLL, NEW_PLEX_DIRECT, PLEX_DIRECT, SERVER_POLL
+from .listeners import hide, listen
 from .plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
     Delay,
     Ending,
-    Listener,
     LoopbackResolver,
     MediaServer,
     PlexEmulator,
@@ -477,25 +477,6 @@ async def test_offline_server(
     plex.requests.clear()
     await tick(SERVER_POLL)
     assert [request.path for request in plex.requests] == ["/"]
-
-
-async def listen(
-    server: MediaServer, authority: CertificateAuthority, domain: str
-) -> Listener:
-    """Let a server answer by HTTPS for the names of a domain."""
-    listener = server.add_listener(ssl_context=authority.server_context(f"*.{domain}"))
-    await listener.start()
-    return listener
-
-
-async def hide(server: MediaServer, authority: CertificateAuthority) -> Connection:
-    """Let a server be found by its address alone, and return where."""
-    listener = await listen(server, authority, PLEX_DIRECT)
-    hidden = Connection.plex_direct(
-        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-    )
-    server.listing.connections = [hidden]
-    return hidden
 
 
 def uri_of(entry: MockConfigEntry, server: MediaServer) -> str:

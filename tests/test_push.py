@@ -21,6 +21,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 
 from . import Tick, setup_integration, state_of, until
 from .const import ACCOUNT_POLL, SERVER_POLL
+from .listeners import move
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -33,7 +34,6 @@ from .plex_emulator import (
     error,
     redirect,
 )
-from .plex_emulator.emulator import LOOPBACK
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 REMOTE_ACCESS = "sensor.attic_remote_access"
@@ -323,10 +323,7 @@ async def test_refused_token(
     for _ in range(3):
         await tick(SERVER_POLL)
     # Nor where the server is next.
-    moved = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
-    await moved.start()
-    attic.listing.connections = [Connection.at(moved.url)]
-    await attic.listeners[0].stop()
+    await move(attic, authority)
     await tick(ACCOUNT_POLL)
     await tick(SERVER_POLL)
     assert len(plex.requests.matching(path=PUSH)) == 1
@@ -400,10 +397,7 @@ async def test_closed_in_the_end(
 ) -> None:
     """No socket is left behind, whatever is the end of it."""
     # The server is somewhere else.
-    moved = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
-    await moved.start()
-    attic.listing.connections = [Connection.at(moved.url)]
-    await attic.listeners[0].stop()
+    moved = await move(attic, authority)
     await until(lambda: [s.received.port for s in attic.push.sockets] == [moved.port])
     await hass.config_entries.async_reload(config_entry.entry_id)
     await until(lambda: len(attic.push.sockets) == 1)

@@ -13,7 +13,7 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
 from . import setup_integration
-from .const import PLEX_DIRECT
+from .listeners import hide
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -419,13 +419,7 @@ async def test_hidden_address(
 ) -> None:
     """Of an own server whose name leads nowhere, the address is told, too."""
     hidden_server = cellar if owner == "ada" else library
-    names = authority.server_context(f"*.{PLEX_DIRECT}")
-    listener = hidden_server.add_listener(ssl_context=names)
-    await listener.start()
-    hidden = Connection.plex_direct(
-        "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-    )
-    hidden_server.listing.connections = [hidden]
+    hidden = await hide(hidden_server, authority)
     config_entry.add_to_hass(hass)
     hass.config_entries.async_update_entry(
         config_entry, options={"left_out_servers": [cellar.machine_identifier]}
@@ -433,7 +427,8 @@ async def test_hidden_address(
     await hass.config_entries.async_setup(config_entry.entry_id)
     response = await look_up(hidden_server)
     assert response["answered_by"]["name"] == "Attic"
-    plain = [f"http://127.0.0.1:{listener.port}"] if owner == "ada" else []
+    port = hidden_server.listeners[-1].port
+    plain = [f"http://127.0.0.1:{port}"] if owner == "ada" else []
     assert [each["uri"] for each in response["connections"]] == [hidden.uri, *plain]
 
 

@@ -11,12 +11,13 @@ import pytest
 
 from custom_components.plex_account import identity, pins, server_coordinator
 from custom_components.plex_account.api import connections, http
+from tests import unexpected
 
 from .cases import CASES, ELSEWHERE, Case
 from .effects import Effect
 from .matrix import CELL
 from .places import PLACES, Place
-from .world import World, tracebacks
+from .world import World
 
 
 def cells(*, every: bool) -> list[tuple[Case, type[Place]]]:
@@ -87,4 +88,4 @@ async def test_fault(
     place.check_after()
     assert place.registered() == registered
     assert not world.plex.requests.matching(path=ELSEWHERE)
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)

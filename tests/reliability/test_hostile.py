@@ -43,7 +43,7 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from tests import Tick, setup_integration, state_of
+from tests import Tick, setup_integration, state_of, unexpected
 from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, SERVER_POLL
 from tests.plex_emulator import (
     Account,
@@ -64,7 +64,7 @@ from .cases import Tamper, reshaped
 from .places import key
 from .soak import Leftovers, Stopwatch
 from .test_properties import USUAL
-from .world import Call, tracebacks
+from .world import Call
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
@@ -852,7 +852,7 @@ async def test_200_actions_during_a_restart(
     await attic.restart()
     assert set(await asyncio.gather(*calls)) <= {None, "server_unreachable"}
     assert await key(call("get_transient_token", refresh=True)) is None
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 async def test_60_reloads(

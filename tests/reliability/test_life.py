@@ -21,14 +21,14 @@ from homeassistant.const import ATTR_ENTITY_ID, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from tests import PATIENCE, state_of, until
+from tests import PATIENCE, state_of, unexpected, until
 from tests.const import PASSWORD
 from tests.plex_emulator import Ending, Fault, Vanish, error
 
 from .cases import ODD_NAME, reshaped
 from .midway import After, Before, Hold, Nth, Restart
 from .places import AVATAR, CONNECTIVITY, PLEX_PASS, key
-from .world import World, tracebacks
+from .world import World
 
 RENEW = "button.attic_renew_transient_token"
 
@@ -105,7 +105,7 @@ async def test_server_restarts(world: World, caplog: pytest.LogCaptureFixture) -
         await restart.restart
         await world.server.async_refresh()
         await check_well(world)
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 @pytest.mark.parametrize("when", [Before, After])
@@ -120,7 +120,7 @@ async def test_server_restarts_unnoticed(
         assert errors == []
         await world.server.async_refresh()
         await check_well(world)
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 @pytest.mark.parametrize("when", [Before, After])
@@ -137,7 +137,7 @@ async def test_server_token_revoked(
             await world.settle()
         await check_well(world)
         assert not world.hass.config_entries.flow.async_progress()
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 @pytest.mark.parametrize("when", [Before, After])
@@ -150,7 +150,7 @@ async def test_account_token_revoked(
     revoke = when(lambda: world.plex.sign_out_everywhere(world.ada))
     async for _ in lives(world, "plex.tv", lambda: revoke):
         await sign_in_again(world)
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 async def sign_in_again(world: World) -> None:
@@ -257,7 +257,7 @@ async def test_unload(
     await world.settle()
     await check_well(world)
     assert world.registered() == registered
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 @pytest.mark.parametrize("path", DOINGS)
@@ -272,7 +272,7 @@ async def test_reload(
     assert entry.state is ConfigEntryState.LOADED
     await check_well(world)
     assert world.registered() == registered
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -295,7 +295,7 @@ async def test_remove(
     async_fire_time_changed(hass, fire_all=True)
     await world.settle()
     assert len(world.plex.requests) == before
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 @pytest.mark.parametrize("path", ["/api/v2/user", "/identity", "/security/token"])
@@ -317,7 +317,7 @@ async def test_remove_while_set_up(
     assert not hass.config_entries.async_entries(DOMAIN)
     assert not dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     assert not world.plex.tv.tokens
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 async def test_remove_while_signing_in_again(
@@ -340,7 +340,7 @@ async def test_remove_while_signing_in_again(
     before = len(world.plex.requests)
     await asyncio.sleep(0.05)
     assert len(world.plex.requests) == before
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 async def test_remove_does_not_wait(
@@ -418,7 +418,7 @@ async def test_500_servers(
     registry = dr.async_get(hass)
     devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
     assert {device.name for device in devices} == {"ada", "Attic"}
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)
 
 
 RESOURCE_FIELDS = [
@@ -520,4 +520,4 @@ async def test_clock_steps(
     assert renewals == (0 if 0 < hours < 44 else 1)
     pings = len(world.plex.requests.matching(path="/api/v2/ping"))
     assert pings == (0 if 0 < hours < 24 else 1)
-    assert not tracebacks(caplog)
+    assert not unexpected(caplog.records)

@@ -2,12 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-import logging
 from typing import Any, NamedTuple
 
 from aiohttp import TCPConnector, web
 from aiohttp.test_utils import TestClient
-import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account.const import (
@@ -208,14 +206,3 @@ def shown(err: BaseException | None) -> str | None:
     # The text, not the key, is what there is to read.
     assert key not in str(err)
     return key
-
-
-def tracebacks(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Return what we have logged as unexpected, which nothing may be."""
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.exc_info
-        and record.levelno > logging.DEBUG
-        and record.name.startswith("custom_components.plex_account")
-    ]
