@@ -152,13 +152,14 @@ def judge(folder: Path, *, is_whole: bool) -> int:
         for name, change in changes.items()
         if change not in may_live
     ]
-    if is_whole:
-        stale = may_live.difference(changes.values())
-        unexpected += [f"noticed, or gone: {change}" for change in sorted(stale)]
     if is_whole and len(tried) < len(codes):
         unexpected.append("not all of them were tried")
     for each in unexpected:
         print(each)
+    if is_whole:
+        # Chance may notice some of them, so that is no failure.
+        for change in sorted(may_live.difference(changes.values())):
+            print(f"noticed, or gone: {change}")
     return bool(unexpected)
 
 

@@ -703,6 +703,30 @@ async def test_wrong_certificate_at_hidden_address(
     assert not ir.async_get(hass).issues
 
 
+async def test_certificate_that_stays_wrong(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    names: None,
+) -> None:
+    """What plex.tv could not mend it is not asked for each time."""
+    wrong = await listen(attic, authority, NEW_PLEX_DIRECT)
+    other = Connection.plex_direct(
+        "192.168.1.5", wrong.port, domain=PLEX_DIRECT, local=True
+    )
+    attic.listing.connections = [other, Connection.at(attic.url, local=False)]
+    await setup_integration(hass, config_entry)
+    plex.requests.clear()
+    plex.faults.add(Vanish(), path="/", times=1)
+    await tick(SERVER_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert plex.requests.matching(path="/identity")
+    assert not plex.requests.matching(host="plex.tv")
+
+
 async def test_plain_http_of_a_shared_server(
     hass: HomeAssistant,
     plex: PlexEmulator,

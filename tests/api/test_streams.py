@@ -217,6 +217,7 @@ async def test_head_byte_by_byte(
 ) -> None:
     """A head that does not end is given up, though something comes all the time."""
     monkeypatch.setattr(http, "STREAM_TIMEOUT", ClientTimeout(sock_read=0.2))
+    left = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX: ")
@@ -226,6 +227,7 @@ async def test_head_byte_by_byte(
                 await writer.drain()
                 await asyncio.sleep(0.01)
         writer.close()
+        left.set()
 
     async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -237,6 +239,7 @@ async def test_head_byte_by_byte(
                     token=TOKEN,
                     headers={},
                 )
+            await left.wait()
 
 
 async def test_redirected(
