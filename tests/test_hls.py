@@ -138,6 +138,7 @@ async def test_play(
     for asked in (first, *others):
         assert asked.headers["X-Plex-Session-Identifier"] == session
         assert asked.headers["X-Plex-Platform"] == "Chrome"
+        assert asked.headers["X-Plex-Product"] == "Plex Account for Home Assistant"
     assert len(others) == 2
     assert all(asked.token.startswith("transient-") for asked in (first, *others))
     clients = {asked.value("X-Plex-Client-Identifier") for asked in plex.requests}

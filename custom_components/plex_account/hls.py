@@ -83,11 +83,13 @@ class Transcode:
         self._path = f"/{kind}/:/transcode/universal"
         # One whom the server takes for a player that has begun something else is cut
         # off, so each is one of its own.
-        self._identity = {
+        identity = {
             "X-Plex-Client-Identifier": self._session,
             "X-Plex-Session-Identifier": self._session,
             "X-Plex-Platform": "Chrome",
         }
+        # The server shows who plays what.
+        self._identity = {**server.identity.headers, **identity}
         self._params = {
             "path": f"/library/metadata/{item.rating_key}",
             "mediaIndex": "0",
@@ -101,7 +103,7 @@ class Transcode:
             "subtitles": "none",
             "location": "lan",
             "session": self._session,
-            **self._identity,
+            **identity,
         }
         self._playlist: str | None = None
         self._starting = asyncio.Lock()

@@ -93,6 +93,7 @@ async def test_request(
     assert request.query == {"width": "400"}
     assert request.headers["X-Plex-Token"] == TOKEN
     assert request.headers["X-Plex-Client-Identifier"] == CLIENT_IDENTIFIER
+    assert "X-Plex-Product" not in request.headers
     assert request.headers["Accept-Encoding"] == "identity"
     assert request.headers["Range"] == "bytes=0-"
     assert "Cookie" not in request.headers

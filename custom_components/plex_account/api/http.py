@@ -73,6 +73,7 @@ _PASSING_STATUSES = {
     HTTPStatus.GATEWAY_TIMEOUT,
 }
 
+_CLIENT_IDENTIFIER = "X-Plex-Client-Identifier"
 _ACCEPT = {"Accept": "application/json"}
 # Neither the account nor the home, nor what runs here in which version.
 _ANONYMOUS = {**_ACCEPT, "User-Agent": "Plex client"}
@@ -98,7 +99,7 @@ class ClientIdentity:
     def headers(self) -> Mapping[str, str]:
         """The headers by which Plex knows us, in which nothing breaks a line."""
         values = {
-            "X-Plex-Client-Identifier": self.client_identifier,
+            _CLIENT_IDENTIFIER: self.client_identifier,
             "X-Plex-Product": self.product,
             "X-Plex-Version": self.version,
             "X-Plex-Platform": self.platform,
@@ -226,9 +227,10 @@ class PlexSession:
 
         `read_stream` reads a body that is not large. Others may take long: to read them
         raises aiohttp's ClientError if they break off or nothing comes for 30 seconds.
-        `headers` are sent as they are beside our own. An answer of 200, 206, 304 or 416
-        is returned; any other, or none, raises a PlexError as a request does. `address`
-        is as for a request.
+        `headers` are sent as they are; of our own only the identifier is, as it takes
+        time to send what nobody reads. An answer of 200, 206, 304 or 416 is returned;
+        any other, or none, raises a PlexError as a request does. `address` is as for a
+        request.
         """
         what = f"{method} {url.path}"
         with connecting(what):
@@ -239,7 +241,7 @@ class PlexSession:
                     url if address is None else url.with_host(address),
                     params=params,
                     headers={
-                        **self._headers,
+                        _CLIENT_IDENTIFIER: self._headers[_CLIENT_IDENTIFIER],
                         # What is counted is what is sent, not what could be made of it.
                         hdrs.ACCEPT_ENCODING: "identity",
                         **headers,
