@@ -227,13 +227,25 @@ async def test_get_transient_token_of_one_of_many(
     assert response["token"] == cellar.transient_tokens[0].text
 
 
-async def test_get_transient_token_without_server(
-    hass: HomeAssistant, ada: Account, config_entry: MockConfigEntry
+@pytest.mark.parametrize(
+    ("action", "data"),
+    [
+        ("get_transient_token", {}),
+        ("find_media", {"query": "fog"}),
+        ("find_media", {"rating_key": "1"}),
+    ],
+)
+async def test_without_server(
+    hass: HomeAssistant,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    action: str,
+    data: dict[str, Any],
 ) -> None:
-    """An account that owns no server has no such token."""
+    """An account of which no server is followed has neither tokens nor media."""
     await setup_integration(hass, config_entry)
     with pytest.raises(ServiceValidationError) as raised:
-        await call(hass, config_entry, "get_transient_token")
+        await call(hass, config_entry, action, **data)
     assert raised.value.translation_key == "no_server"
     assert raised.value.translation_placeholders == {"account": "ada"}
 
@@ -275,7 +287,7 @@ async def test_get_transient_token_unreachable(
 @pytest.mark.parametrize(
     ("fault", "key"),
     [
-        (error(401, kind="html"), "not_permitted"),
+        (error(401, kind="html"), "not_accepted"),
         (error(403, kind="html"), "not_permitted"),
         (error(404, kind="html"), "unexpected_response"),
         (error(500, kind="html"), "cannot_connect"),

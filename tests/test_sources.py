@@ -235,7 +235,7 @@ async def test_token_rejected_twice(
     await setup_integration(hass, config_entry)
     plex.faults.add(error(401, kind="html"), host="Attic", path=LOOK_UP)
     device_id = device_id_of(hass, config_entry, attic)
-    assert await failure(look_up, attic, device_id=device_id) == "not_permitted"
+    assert await failure(look_up, attic, device_id=device_id) == "not_accepted"
     assert len(plex.requests.matching(path=LOOK_UP)) == 2
 
 
@@ -442,7 +442,7 @@ async def test_shared_server_refuses(
     """Nor has one that has stopped sharing."""
     await setup_integration(hass, config_entry)
     library.revoke(plex.account("ada"))
-    assert await failure(look_up, library) == "not_permitted"
+    assert await failure(look_up, library) == "not_accepted"
 
 
 async def test_impostor(

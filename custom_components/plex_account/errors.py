@@ -54,5 +54,5 @@ def server_error_translation(err: PlexError, name: str) -> Translation:
     A server that rejects our token says nothing about the sign-in to plex.tv.
     """
     if isinstance(err, PlexAuthenticationError):
-        return translation("not_permitted", name=name)
+        return translation("not_accepted", name=name)
     return error_translation(err, name)

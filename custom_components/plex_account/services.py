@@ -167,17 +167,23 @@ def _server(
     raise ServiceValidationError(**translation("invalid_device", account=title))
 
 
+def _servers(account: PlexAccountCoordinator) -> list[PlexServerCoordinator]:
+    """Return the account's servers, of which there is at least one."""
+    if servers := list(account.servers.values()):
+        return servers
+    title = account.config_entry.title
+    raise ServiceValidationError(**translation("no_server", account=title))
+
+
 def _only_server(account: PlexAccountCoordinator) -> PlexServerCoordinator:
     """Return the account's server, which need not be named if it is the only one."""
-    title = account.config_entry.title
-    match list(account.servers.values()):
+    match _servers(account):
         case [server]:
             return server
-        case []:
-            raise ServiceValidationError(**translation("no_server", account=title))
         case servers:
+            title, count = account.config_entry.title, str(len(servers))
             raise ServiceValidationError(
-                **translation("server_required", account=title, count=str(len(servers)))
+                **translation("server_required", account=title, count=count)
             )
 
 
@@ -330,7 +336,7 @@ async def _async_find_media(call: ServiceCall) -> ServiceResponse:
     if bool(query) == bool(rating_key):
         raise ServiceValidationError(**translation("query_or_rating_key"))
     if query:
-        servers = [server] if server else list(account.servers.values())
+        servers = [server] if server else _servers(account)
         found = await async_search(servers, query, limit)
     elif not RATING_KEY_PATTERN.fullmatch(rating_key):
         raise ServiceValidationError(

@@ -18,6 +18,7 @@ SHORT = {
     "pin_expired": "new code",
     "logged": "log",
     "media_not_found": "unknown",
+    "not_accepted": "refused",
     "not_permitted": "refused",
     "nothing_played": "no media",
     "rate_limited": "limit",

@@ -65,7 +65,7 @@ SERVER_ERRORS: Errors = {
     **ACCOUNT_ERRORS,
     Effect.REFUSED: "server_unreachable",
     # Nothing is wrong with the sign-in to plex.tv.
-    Effect.AUTHENTICATION: "not_permitted",
+    Effect.AUTHENTICATION: "not_accepted",
 }
 
 
