@@ -554,7 +554,7 @@ async def test_hidden_address(
     # Without internet no name resolves, which says nothing.
     plex.faults.add(Vanish(), host="plex.tv")
     await tick(ACCOUNT_POLL)
-    assert not ir.async_get(hass).issues
+    assert list(ir.async_get(hass).issues.values()) == [issue]
 
 
 async def test_hidden_address_over_https(

@@ -4,12 +4,21 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account.const import TROUBLESHOOTING_URL
+from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
-from . import Tick, setup_integration
+from . import Tick, setup_integration, state_of
 from .const import ACCOUNT_POLL, SERVER_POLL
-from .plex_emulator import Account, MediaServer, PlexEmulator, error
+from .listeners import hide
+from .plex_emulator import (
+    Account,
+    CertificateAuthority,
+    MediaServer,
+    PlexEmulator,
+    Vanish,
+    error,
+)
 
 
 def keys(hass: HomeAssistant) -> list[str | None]:
@@ -137,4 +146,62 @@ async def test_vanished_server(
     await setup_integration(hass, config_entry)
     await plex.remove_server(attic)
     await tick(ACCOUNT_POLL)
+    assert keys(hass) == []
+
+
+@pytest.mark.parametrize("issue", ["unencrypted", "dns_rebinding", "server_unclaimed"])
+async def test_ignored(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    authority: CertificateAuthority,
+    issue: str,
+) -> None:
+    """What is ignored stays so until it is mended, or the account is removed."""
+    attic = await plex.add_server("Attic", owner=ada, secure=issue != "unencrypted")
+    if issue == "dns_rebinding":
+        await hide(attic, authority)
+    attic.claimed = issue != "server_unclaimed"
+    await setup_integration(hass, config_entry)
+    assert keys(hass) == [issue]
+    registry = ir.async_get(hass)
+    (key,) = registry.issues
+    ir.async_ignore_issue(hass, *key, ignore=True)
+
+    plex.faults.add(Vanish(), host="Attic")
+    await tick(SERVER_POLL)
+    assert list(registry.issues) == [key]
+    plex.faults.add(Vanish(), host="plex.tv")
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    plex.faults.clear()
+    await tick(ACCOUNT_POLL)
+    await tick(SERVER_POLL)
+    assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
+    assert registry.issues[key].dismissed_version
+    assert registry.issues[key].active
+
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    assert not registry.issues
+
+
+async def test_unencrypted_after_a_failure(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """It is complained of until the server has been seen with encryption."""
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    await setup_integration(hass, config_entry)
+    plex.faults.add(Vanish(), host="Attic")
+    await tick(SERVER_POLL)
+    assert keys(hass) == ["unencrypted"]
+    plex.faults.clear()
+    await plex.encrypt_server(attic, encrypt=True)
+    await tick(ACCOUNT_POLL)
+    await tick(SERVER_POLL)
     assert keys(hass) == []

@@ -26,6 +26,7 @@ from .plex_emulator import (
     Account,
     CertificateAuthority,
     Connection,
+    Delay,
     Ending,
     Fault,
     MediaServer,
@@ -87,6 +88,26 @@ async def test_goodbye(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     await attic.stop()
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+
+
+async def test_not_before_it_has_answered(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """At a start nobody gets the token of plex.tv who has not said who it is."""
+    await setup_integration(hass, config_entry)
+    await until(lambda: len(attic.push.sockets) == 1)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    plex.requests.clear()
+    attic.listing.product_version = "1.44.0.1-0123456"
+    plex.faults.add(Delay(0.3), path="/identity")
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    await until(lambda: len(attic.push.sockets) == 1)
+    await settle(hass)
+    asked = [request.path for request in plex.requests.matching(host="Attic")]
+    assert asked.index("/security/token") < asked.index(PUSH)
 
 
 async def test_unknown_for_a_moment(

@@ -13,6 +13,7 @@ from .errors import translation
 from .hls import async_stop_transcodes
 from .http import HlsView, MediaView
 from .identity import async_sign_out, plex_tv_client
+from .issues import async_forget_issues
 from .options_flow import without_server
 from .services import async_setup_services
 from .store import PlexStore
@@ -60,6 +61,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> boo
 
 async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> None:
     """Sign out, so that plex.tv forgets the token and this device."""
+    async_forget_issues(hass, entry)
     await PlexStore(hass, entry.entry_id).async_remove()
     await async_sign_out(
         plex_tv_client(

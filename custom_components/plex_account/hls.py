@@ -38,7 +38,7 @@ PLAYLIST_SUFFIX: Final = ".m3u8"
 # any case.
 TICKET_LIFETIME: Final = 600
 MAX_TICKET_LIFETIME: Final = 86_400
-# How many a server has at a time; the oldest makes room for one more.
+# How many a server has at a time; who has long not fetched makes room for one more.
 MAX_TICKETS: Final = 32
 # Seconds that the end of all of them may take.
 STOP_TIMEOUT: Final = 2
@@ -115,7 +115,10 @@ class Transcode:
 
     @callback
     def _async_keep(self) -> None:
-        """Let the ticket be good for another while."""
+        """Let the ticket be good for another while, and others make room before."""
+        transcodes = self._hass.data[_TRANSCODES]
+        if self.ticket in transcodes:
+            transcodes[self.ticket] = transcodes.pop(self.ticket)
         if self._cancel_expiry:
             self._cancel_expiry()
         left = max(0, self._worthless_at - self._hass.loop.time())

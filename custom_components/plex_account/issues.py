@@ -1,4 +1,8 @@
-"""Repair issues: what only the user can mend, each gone as soon as it is."""
+"""Repair issues: what only the user can mend, each gone as soon as it is.
+
+Home Assistant forgets with an issue that somebody ignores it. So one stays as it is
+while nobody can say whether it applies.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -35,25 +39,31 @@ def _is_too_old(data: PlexServerData) -> bool:
     return _is_old(data.version or "")
 
 
-def _is_unclaimed(data: PlexServerData) -> bool:
+def _is_unclaimed(data: PlexServerData) -> bool | None:
     """Return if the server has been signed out, so has no owner any more."""
     claimed = data.server.claimed if data.server else None
     signed_in = data.account.signed_in if data.account else None
+    if claimed is signed_in is None:
+        return None
     return False in {claimed, signed_in}
 
 
-def _is_name_blocked(data: PlexServerData) -> bool:
+def _is_name_blocked(data: PlexServerData) -> bool | None:
     """Return if a name server hides the server's local address."""
-    return data.reachable and data.name_blocked and data.plex_tv_answers
+    if not data.reachable:
+        return None
+    if data.name_blocked:
+        # Without internet no name resolves.
+        return data.plex_tv_answers or None
+    return False
 
 
-def _is_unencrypted(data: PlexServerData) -> bool:
+def _is_unencrypted(data: PlexServerData) -> bool | None:
     """Return if all that is sent to the server can be read on the way."""
-    return (
-        data.reachable
-        and data.connection is not None
-        and not is_encrypted(data.connection)
-    )
+    if data.reachable and data.connection:
+        return not is_encrypted(data.connection)
+    # Now nothing is sent, of which there is another issue.
+    return False if _only_answers_unencrypted(data) else None
 
 
 def _only_answers_unencrypted(data: PlexServerData) -> bool:
@@ -80,7 +90,7 @@ def _needs_encryption(data: PlexServerData) -> bool:
     return _only_answers_unencrypted(data) and not _may_be_allowed(data)
 
 
-_CHECKS: Final[dict[str, Callable[[PlexServerData], bool]]] = {
+_CHECKS: Final[dict[str, Callable[[PlexServerData], bool | None]]] = {
     "dns_rebinding": _is_name_blocked,
     ENCRYPTION_LOST: _has_lost_encryption,
     "encryption_required": _needs_encryption,
@@ -94,10 +104,11 @@ _CHECKS: Final[dict[str, Callable[[PlexServerData], bool]]] = {
 def async_update_issues(
     hass: HomeAssistant, entry: ConfigEntry, data: PlexServerData
 ) -> None:
-    """Raise the issues that a server has now, and drop the others."""
+    """Raise the issues that a server has now, and drop those that it has not."""
     name = data.resource.name
-    for key, applies in _CHECKS.items():
-        if applies(data):
+    for key, check in _CHECKS.items():
+        applies = check(data)
+        if applies:
             learn_more_url = f"{TROUBLESHOOTING_URL}#{key.replace('_', '-')}"
             ir.async_create_issue(
                 hass,
@@ -121,17 +132,29 @@ def async_update_issues(
                     "version": escape_markdown(data.version or ""),
                 },
             )
-        else:
+        elif applies is not None:
             ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry, data))
 
 
 @callback
-def async_delete_issues(
+def async_drop_issues(
     hass: HomeAssistant, entry: ConfigEntry, data: PlexServerData
 ) -> None:
-    """Drop the issues of a server that is no longer followed."""
+    """Drop the issues of a server that is not followed, but for what is ignored."""
+    registry = ir.async_get(hass)
     for key in _CHECKS:
-        ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry, data))
+        issue = registry.async_get_issue(DOMAIN, _issue_id(key, entry, data))
+        if issue and issue.dismissed_version is None:
+            registry.async_delete(DOMAIN, issue.issue_id)
+
+
+@callback
+def async_forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Forget all issues of an account that is removed."""
+    registry = ir.async_get(hass)
+    for domain, issue_id in list(registry.issues):
+        if domain == DOMAIN and f"_{entry.entry_id}_" in issue_id:
+            registry.async_delete(domain, issue_id)
 
 
 def _issue_id(key: str, entry: ConfigEntry, data: PlexServerData) -> str:

@@ -32,6 +32,7 @@ from homeassistant.exceptions import HomeAssistantError
 from .access import async_ask_library, async_stream
 from .api import (
     PAGE_SIZE,
+    PICTURE_TYPES,
     Item,
     ItemType,
     PlexError,
@@ -60,7 +61,6 @@ from .texts import async_text
 SEARCH_LIMIT: Final = 20
 # Bytes of a picture.
 IMAGE_SIZE: Final = 4 * 1024 * 1024
-IMAGE_TYPES: Final = {"image/gif", "image/jpeg", "image/png", "image/webp"}
 # How Home Assistant's media panel wants HLS to be called.
 HLS_TYPE: Final = "application/x-mpegURL"
 
@@ -165,7 +165,7 @@ class PlexMediaSource(MediaSource):
                 async with await async_stream(
                     server, "GET", path, headers={}, params=params
                 ) as answer:
-                    if answer.content_type not in IMAGE_TYPES:
+                    if answer.content_type not in PICTURE_TYPES:
                         raise PlexResponseError("It is no picture")
                     return models.MediaImage(
                         content=await read_stream(answer, IMAGE_SIZE),

@@ -34,7 +34,7 @@ from .connection import PlexServerData, ServerConnector
 from .const import LOGGER, PLEX_TV
 from .devices import async_update_server_device
 from .errors import server_error_translation, translation
-from .issues import async_delete_issues, async_update_issues
+from .issues import async_drop_issues, async_update_issues
 from .push import PushListener
 from .store import PlexStore
 
@@ -182,7 +182,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Stop to follow the server, and to complain about it."""
         await super().async_shutdown()
         self._account_debouncer.async_shutdown()
-        async_delete_issues(self.hass, self.config_entry, self.data)
+        async_drop_issues(self.hass, self.config_entry, self.data)
         await self.async_hang_up()
 
     async def async_hang_up(self) -> None:
@@ -199,7 +199,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if data.connection and not is_encrypted(data.connection):
             # That one is not for all to read, so a new one is needed now and then.
             token = data.token.token if data.token else None
-        is_good = self.last_update_success and not self.hass.is_stopping
+        # What is only stored may be another's by now.
+        is_good = (
+            self.last_update_success and data.reachable and not self.hass.is_stopping
+        )
         self._push.async_follow(data.connection if is_good else None, token)
 
     @callback

@@ -188,16 +188,19 @@ async def _async_ask_own_servers(
         key=lambda server: not server.data.reachable,
     )
     failures: list[HomeAssistantError] = []
+    asking: set[asyncio.Task[SourceAnswer]] = set()
     waiting: set[asyncio.Task[SourceAnswer]] = set()
     try:
         async with asyncio.timeout(SERVERS_TIMEOUT):
             for asked, patience in ((servers[:1], HEAD_START), (servers[1:], None)):
-                waiting |= {
+                begun = {
                     create_eager_task(
                         _async_ask_server(server, source, refresh=refresh)
                     )
                     for server in asked
                 }
+                asking |= begun
+                waiting |= begun
                 while waiting:
                     done, waiting = await asyncio.wait(
                         waiting,
@@ -215,10 +218,10 @@ async def _async_ask_own_servers(
         name = servers[0].data.resource.name
         failures.append(HomeAssistantError(**translation("timeout_connect", name=name)))
     finally:
-        for task in waiting:
+        for task in asking:
             task.cancel()
-        if waiting:
-            await asyncio.wait(waiting)
+        # Nobody asks for the errors of those that were too late.
+        await asyncio.gather(*asking, return_exceptions=True)
     # That a server does not know the source says more than that others are down.
     for failure in failures:
         if isinstance(failure, ServiceValidationError):

@@ -43,7 +43,7 @@ CUTS = {
     "verification-code": Cut("verification-code"),
     "link-code": Cut("link-code"),
     "device-attic": Cut("entities", "ha-config-device-page .container", margin=0),
-    "get-source-connection-information": Cut(
+    "find-media": Cut(
         "action", "tools-action .content >> nth=0", margin=0, to_the_end=True
     ),
     "reauth": Cut("sign-in-again"),
@@ -95,7 +95,7 @@ async def _main() -> None:
                 await tour.watch()
                 await window.page.set_viewport_size(WINDOW)
                 await tour.add_with_link_code()
-                await tour.perform_main_action()
+                await tour.find_title()
                 await tour.sign_in_again()
 
 

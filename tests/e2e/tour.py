@@ -208,6 +208,7 @@ class Tour:
         await self._picture("server-required")
         await actions.fill(device_id=SERVER)
         await self._perform(actions, "get_transient_token", "token: transient-")
+        await self.find_title()
         await self.perform_main_action()
 
     async def paste_examples(self) -> None:
@@ -232,6 +233,12 @@ class Tour:
         await actions.perform()
         await expect(actions.response).to_be_visible()
         await expect(actions.error).to_have_count(0)
+
+    async def find_title(self) -> None:
+        """Look for a film by its title."""
+        actions = await self._begin_action("find_media")
+        await actions.fill(query="train")
+        await self._perform(actions, "find_media", f"title: {DIRECT}")
 
     async def perform_main_action(self) -> None:
         """Look up where a server can be reached."""
@@ -444,7 +451,7 @@ class Tour:
         await self._picture("media", may_clip=True)
         await panel.play(DIRECT)
         await panel.seek(15)
-        await panel.pause(15)
+        await panel.pause(11)
         await self._picture("film", may_clip=True)
         await panel.stop()
         await panel.open("Plex Account", SERVER)

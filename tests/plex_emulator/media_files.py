@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
-WIDTH, HEIGHT = 320, 180
+WIDTH, HEIGHT = 640, 360
 FRAMES_PER_SECOND = 10
 SAMPLE_RATE = 44_100
 SECONDS = 20
@@ -22,7 +22,7 @@ SEGMENT_SECONDS = 4
 
 @cache
 def film(container: str, video: str, audio: str) -> bytes:
-    """Return a film in which something goes from left to right once."""
+    """Return a film in which a train goes from left to right once."""
     buffer = BytesIO()
     with av.open(buffer, "w", format=container) as output:
         _record(output, audio, video)
@@ -74,9 +74,7 @@ def _record(output: OutputContainer, audio: str, video: str | None = None) -> No
     content = pack(f"<{size}h", *tone)
     for number in range(SECONDS * FRAMES_PER_SECOND):
         if pictures:
-            picture = Image.new("RGBA", (WIDTH, HEIGHT), (20, 30, 60))
-            x = number * WIDTH // (SECONDS * FRAMES_PER_SECOND)
-            ImageDraw.Draw(picture).ellipse((x, 70, x + 40, 110), (240, 200, 80))
+            picture = _train(number / (SECONDS * FRAMES_PER_SECOND)).convert("RGBA")
             shown = av.VideoFrame.from_bytes(picture.tobytes(), WIDTH, HEIGHT, "rgba")
             output.mux(pictures.encode(shown))
         frame = av.AudioFrame(format="s16", layout="mono", samples=size)
@@ -88,3 +86,37 @@ def _record(output: OutputContainer, audio: str, video: str | None = None) -> No
     if pictures:
         output.mux(pictures.encode())
     output.mux(sound.encode())
+
+
+def _train(share: float) -> Image.Image:
+    """Draw a train that has come so far."""
+    picture = _landscape().copy()
+    draw = ImageDraw.Draw(picture)
+    for wagon in range(4):
+        x = share * (WIDTH + 400) - 100 * wagon
+        draw.rounded_rectangle((x - 94, 282, x, 317), 6, (10, 10, 24))
+        for window in range(5):
+            left = x - 86 + 17 * window
+            draw.rounded_rectangle((left, 289, left + 11, 300), 2, (255, 214, 120))
+    return picture
+
+
+@cache
+def _landscape() -> Image.Image:
+    """Draw hills and a full moon, twice as large at first as edges are smooth then."""
+    size = 2 * WIDTH, 2 * HEIGHT
+    dusk, night = Image.new("RGB", size, "#c4786e"), Image.new("RGB", size, "#101638")
+    picture = Image.composite(dusk, night, Image.linear_gradient("L").resize(size))
+    draw = ImageDraw.Draw(picture)
+    for star in range(60):
+        draw.circle((star * 422 % size[0], star * 194 % HEIGHT), 1.5, "#e6e6fa")
+    draw.circle((1000, 160), 68, "#faecc8")
+    for depth, colour in enumerate(("#46325a", "#2e2448", "#16142c")):
+        top = 420 + 70 * depth
+        ridge = [
+            (x, top - 48 * sin(x / (180 + 60 * depth) + 2 * depth) - 20 * sin(x / 62))
+            for x in range(0, size[0] + 16, 16)
+        ]
+        draw.polygon([(0, size[1]), *ridge, size], colour)
+    draw.rectangle((0, 636, size[0], 644), "#080814")
+    return picture.reduce(2)

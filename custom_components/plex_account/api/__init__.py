@@ -56,7 +56,7 @@ from .models import (
     TransientToken,
     User,
 )
-from .plex_tv import PLEX_TV_URL, PlexTvClient
+from .plex_tv import PICTURE_TYPES, PLEX_TV_URL, PlexTvClient
 from .reading import objects, parse_url
 from .remote_access import RemoteAccess, ServerAccount
 from .resources import Connection, Resource, ServerList, SourceConnectionInformation
@@ -64,6 +64,7 @@ from .server import PlexServerClient, PushEvent
 
 __all__ = [
     "PAGE_SIZE",
+    "PICTURE_TYPES",
     "PLEX_TV_URL",
     "ClientIdentity",
     "Connection",

@@ -51,7 +51,7 @@ _slots: WeakKeyDictionary[ClientSession, asyncio.Semaphore] = WeakKeyDictionary(
 
 
 class ConnectionTier(IntEnum):
-    """Kinds of connections, the best first."""
+    """Kinds of connections, the best first among those with or without encryption."""
 
     LOCAL_HTTPS = 0
     LOCAL_HTTP = 1
@@ -305,6 +305,7 @@ class _Prober:
             result = await named
         finally:
             named.cancel()
+            await asyncio.wait({named})
         outcome = {connection.uri: result}
         if isinstance(result, PlexNameError) and self.plain is not PlainHttp.REFUSED:
             found = await self._ask(at_address(connection))
