@@ -12,6 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.plex_account import access
 from custom_components.plex_account.api import http
 from custom_components.plex_account.http import MAX_PLAYERS
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -21,6 +22,7 @@ from . import setup_integration, until
 from .plex_emulator import (
     Account,
     Cut,
+    Delay,
     Drip,
     Ending,
     Endless,
@@ -392,6 +394,25 @@ async def test_player_leaves(player: Player, plex: PlexEmulator, path: str) -> N
         assert file.running == 1
         answer.close()
     await until(lambda: file.running == 0)
+
+
+@pytest.mark.parametrize("is_looked_for", [False, True])
+async def test_slow_disk(
+    player: Player,
+    plex: PlexEmulator,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    is_looked_for: bool,
+) -> None:
+    """A file may take longer to begin than any other answer."""
+    monkeypatch.setattr(access, "PATIENCE", 0.03)
+    if is_looked_for:
+        monkeypatch.setattr(access, "FILE_PATIENCE", 0.03)
+    plex.faults.add(Delay(0.2), path="/library/parts/*")
+    plex.requests.clear()
+    async with player.get(path) as answer:
+        assert await answer.read() == FILM
+    assert bool(plex.requests.matching(path="/identity")) is is_looked_for
 
 
 async def test_refused_slowly(

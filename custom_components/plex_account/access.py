@@ -21,6 +21,10 @@ from .api import (
 from .errors import server_error_translation, translation
 from .server_coordinator import PATIENCE, PlexServerCoordinator, ServerAccess, Trouble
 
+# Seconds that a server is given to begin a file before it is looked for: it may have to
+# wake a disk, or to draw all other pictures of a page first.
+FILE_PATIENCE: float = 5
+
 
 async def async_get_checked_access(server: PlexServerCoordinator) -> ServerAccess:
     """Return access with a token that the server has just accepted.
@@ -32,7 +36,7 @@ async def async_get_checked_access(server: PlexServerCoordinator) -> ServerAcces
         await server.client(access).get_server()
         return access
 
-    return await _async_with_access(server, check)
+    return await _async_with_access(server, check, PATIENCE)
 
 
 async def async_get_source_connection_information(
@@ -48,7 +52,7 @@ async def async_get_source_connection_information(
             source, refresh=refresh
         )
 
-    return await _async_with_access(server, ask)
+    return await _async_with_access(server, ask, PATIENCE)
 
 
 async def async_ask_library[T](
@@ -61,7 +65,7 @@ async def async_ask_library[T](
     name = server.data.resource.name
     try:
         return await _async_with_access(
-            server, lambda access: ask(PlexLibrary(server.client(access)))
+            server, lambda access: ask(PlexLibrary(server.client(access))), PATIENCE
         )
     except PlexNotFoundError as err:
         raise HomeAssistantError(**translation("media_not_found", name=name)) from err
@@ -87,6 +91,7 @@ async def async_stream(
         lambda access: server.client(access).stream(
             method, path, headers=headers, params=params
         ),
+        FILE_PATIENCE,
     )
 
 
@@ -109,7 +114,9 @@ async def async_tell(
 
 
 async def _async_with_access[T](
-    server: PlexServerCoordinator, ask: Callable[[ServerAccess], Coroutine[Any, Any, T]]
+    server: PlexServerCoordinator,
+    ask: Callable[[ServerAccess], Coroutine[Any, Any, T]],
+    patience: float,
 ) -> T:
     """Ask something of the server, and look for it while it does not answer."""
     access = await server.async_get_access()
@@ -132,7 +139,7 @@ async def _async_with_access[T](
         looked = create_eager_task(look())
 
     # Most answers come at once, and need no task of their own.
-    timer = server.hass.loop.call_later(PATIENCE, begin_to_look)
+    timer = server.hass.loop.call_later(patience, begin_to_look)
     try:
         async with asyncio.timeout(None) as limit:
             return await ask(access)
