@@ -1,4 +1,11 @@
-"""Keep a working connection to a server, and a transient token that it accepts."""
+"""Keep a working connection to a server, and a transient token that it accepts.
+
+A refresh checks the token where the server was last. If that is in vain, it gets a new
+one there where that may do, and else looks for the server at all of its connections:
+plex.tv is asked where it is if none answers though one did before. Who notices that an
+access does not work waits for such a refresh, too. A server that is down is looked for
+after some seconds, then less and less often.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
