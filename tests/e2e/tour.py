@@ -347,10 +347,9 @@ class Tour:
         page = await popup.value
         await expect(page.locator("h1")).to_have_text("Sign in to Plex")
         await self._picture("browser")
-        closed = page.wait_for_event("close")
-        await page.get_by_role("button", name=USERNAME, exact=True).click()
         # It comes back to Home Assistant, whose page closes the window.
-        await closed
+        async with page.expect_event("close"):
+            await page.get_by_role("button", name=USERNAME, exact=True).click()
         await dialog.aborted()
         await self._picture("signed-in-in-the-browser")
         await dialog.close()
