@@ -3,7 +3,7 @@
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account.const import TROUBLESHOOTING_URL
+from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
 from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
@@ -183,8 +183,18 @@ async def test_ignored(
     assert registry.issues[key].dismissed_version
     assert registry.issues[key].active
 
+    others = {(DOMAIN, "unencrypted_other_server"), ("other", f"{key[1]}_1")}
+    for other in others:
+        ir.async_create_issue(
+            hass,
+            *other,
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=issue,
+            translation_placeholders=registry.issues[key].translation_placeholders,
+        )
     await hass.config_entries.async_remove(config_entry.entry_id)
-    assert not registry.issues
+    assert registry.issues.keys() == others
 
 
 async def test_unencrypted_after_a_failure(
