@@ -27,8 +27,11 @@ QUICK = 0.4
 ACCEPTED = Path(__file__).with_suffix(".toml")
 # Where tests are that do not have the name of their module.
 ELSEWHERE = {
-    "": ("init", "options_flow", "hls"),
-    "access": ("http", "hls", "services", "sources", "coordinator"),
+    "": ("init", "options_flow", "hls", "issues", "store"),
+    "access": (
+        *("http", "hls", "services", "sources", "coordinator"),
+        "media_source",
+    ),
     "api.exceptions": ("api/http", "api/refusals"),
     "api.http": (
         *("api/http", "api/streams", "api/server", "api/plex_tv"),
@@ -36,12 +39,12 @@ ELSEWHERE = {
     ),
     "api.library": ("api/library", "media_source", "services"),
     "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
-    "api.plex_tv": ("api/plex_tv", "coordinator", "image"),
+    "api.plex_tv": ("api/plex_tv", "coordinator", "image", "config_flow"),
     "api.reading": ("api/reading", "api/models", "api/resources", "api/http"),
     "api.resources": ("api/resources", "api/models", "api/plex_tv", "store"),
     "api.server": (
         *("api/server", "api/streams", "api/connections"),
-        *("coordinator", "http", "hls"),
+        *("coordinator", "http", "hls", "push"),
     ),
     "api.transport": ("api/transport", "api/http", "api/server"),
     "base_coordinator": ("coordinator", "init"),
@@ -65,13 +68,14 @@ ELSEWHERE = {
     "markdown": ("config_flow", "issues"),
     "media": ("media_source", "services", "http"),
     "media_nodes": ("media_source",),
+    "options_flow": ("options_flow", "init"),
     "pins": ("config_flow",),
     "sensor": ("entity", "init", "options_flow"),
     "server_coordinator": (
         *("coordinator", "push", "init", "repairs", "button"),
         "sources",
     ),
-    "services": ("services", "coordinator"),
+    "services": ("services", "sources", "coordinator"),
     "sources": ("sources", "services", "coordinator"),
     "store": ("store", "init", "coordinator"),
     "texts": ("media_source", "config_flow"),
