@@ -65,7 +65,6 @@ ELSEWHERE = {
     "http": ("http", "hls", "media_source"),
     "identity": ("identity", "config_flow", "init"),
     "issues": ("issues", "push", "repairs", "coordinator"),
-    "markdown": ("config_flow", "issues"),
     "media": ("media_source", "services", "http"),
     "media_nodes": ("media_source",),
     "options_flow": ("options_flow", "init"),

@@ -178,6 +178,17 @@ async def test_password(hass: HomeAssistant, plex: PlexEmulator, ada: Account) -
     assert sign_in.headers["X-Plex-Device-Name"] == hass.config.location_name
 
 
+@pytest.mark.parametrize("username", ["ada", ""])
+async def test_title(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, username: str
+) -> None:
+    """An account without a name of its own is called as its user is."""
+    ada.user.title, ada.user.username = "", username
+    typed = credentials(plex, username=ada.user.email)
+    result = await configure(hass, await start(hass, "password"), typed)
+    assert result["title"] == (username or ada.user.uuid)
+
+
 async def test_two_factor(
     hass: HomeAssistant, plex: PlexEmulator, ada: Account
 ) -> None:
@@ -617,12 +628,16 @@ async def test_link_expires(
     if found:
         # Nothing but our own clock tells that it is over.
         monkeypatch.setattr(plex_tv, "SHORT_LIFETIME", 1.1)
+        # Looks come after 0.01, 0.11 and 1.11 seconds, and so on.
+        monkeypatch.setattr(pins, "POLL_BACKOFF", 10)
+        monkeypatch.setattr(pins, "POLL_MAX_INTERVAL", 60)
     result = await start(hass, "password")
     result = await configure(hass, result, with_code(plex))
     plex.tv.expire_pins()
     result = await go_on(hass, result)
     assert result["type"] is FlowResultType.MENU
     assert result["step_id"] == "pin_expired"
+    assert len(plex.requests.matching(path=f"{PINS}/*")) <= 4
 
     rule = plex.faults.add(Vanish(), path=f"{PINS}*")
     result = await configure(hass, result, {"next_step_id": "link"})

@@ -4,7 +4,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
-from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
@@ -149,7 +148,13 @@ async def test_vanished_server(
     assert keys(hass) == []
 
 
-@pytest.mark.parametrize("issue", ["unencrypted", "dns_rebinding", "server_unclaimed"])
+@pytest.mark.parametrize(
+    "issue",
+    [
+        *("unencrypted", "encryption_lost", "encryption_required"),
+        *("dns_rebinding", "server_unclaimed"),
+    ],
+)
 async def test_ignored(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -160,11 +165,17 @@ async def test_ignored(
     issue: str,
 ) -> None:
     """What is ignored stays so until it is mended, or the account is removed."""
-    attic = await plex.add_server("Attic", owner=ada, secure=issue != "unencrypted")
+    secure = issue not in {"unencrypted", "encryption_required"}
+    attic = await plex.add_server("Attic", owner=ada, secure=secure)
     if issue == "dns_rebinding":
         await hide(attic, authority)
     attic.claimed = issue != "server_unclaimed"
+    attic.listing.https_required = issue == "encryption_required"
     await setup_integration(hass, config_entry)
+    if issue == "encryption_lost":
+        await plex.encrypt_server(attic, encrypt=False)
+        await tick(SERVER_POLL)
+    connectivity = state_of(hass, "binary_sensor.attic_connectivity")
     assert keys(hass) == [issue]
     registry = ir.async_get(hass)
     (key,) = registry.issues
@@ -179,7 +190,7 @@ async def test_ignored(
     plex.faults.clear()
     await tick(ACCOUNT_POLL)
     await tick(SERVER_POLL)
-    assert state_of(hass, "binary_sensor.attic_connectivity") == STATE_ON
+    assert state_of(hass, "binary_sensor.attic_connectivity") == connectivity
     assert registry.issues[key].dismissed_version
     assert registry.issues[key].active
 
@@ -190,7 +201,7 @@ async def test_ignored(
             *other,
             is_fixable=False,
             severity=ir.IssueSeverity.WARNING,
-            translation_key=issue,
+            translation_key="unencrypted",
             translation_placeholders=registry.issues[key].translation_placeholders,
         )
     await hass.config_entries.async_remove(config_entry.entry_id)

@@ -399,6 +399,7 @@ async def test_get_source_connection_information(
     response = await call(hass, loaded, GET_SOURCE, source=source)
     latencies = [connection.pop("latency_ms") for connection in response["connections"]]
     assert latencies[0] is None
+    assert isinstance(latencies[1], float)
     assert latencies[1] == round(latencies[1], 1)
     assert 5 <= latencies[1] < 5000
     assert latencies[2:] == [None] * 4

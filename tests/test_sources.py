@@ -1,5 +1,6 @@
 """Tests of who is asked for a source, and what the answer is then."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -306,6 +307,35 @@ async def test_server_back(
     assert response["answered_by"]["name"] == "Attic"
 
 
+async def test_server_just_tried(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who asks again for a server that is down is told at once, for a while."""
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 60)
+    await attic.stop()
+    await setup_integration(hass, config_entry)
+    device_id = device_id_of(hass, config_entry, attic)
+    with pytest.raises(HomeAssistantError) as raised:
+        await look_up(attic, device_id=device_id)
+    assert raised.value.translation_key == "server_just_tried"
+    placeholders = raised.value.translation_placeholders
+    assert placeholders
+    assert placeholders.pop("name") == "Attic"
+    # It is tried for four seconds at most.
+    assert placeholders.pop("seconds") in {"0", "1", "2", "3", "4"}
+    assert placeholders == {}
+
+    await attic.start()
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 0)
+    response = await look_up(attic, device_id=device_id)
+    assert response["answered_by"]["name"] == "Attic"
+
+
 async def test_own_server_that_nobody_knows(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -534,6 +564,7 @@ async def test_silent_servers(
     if "Cellar" not in silent:
         response = await look_up(library, **source)
         assert response["answered_by"]["name"] == "Cellar"
+        assert "_async_ask_server" not in str(asyncio.all_tasks())
         return
     with pytest.raises(HomeAssistantError) as raised:
         await look_up(library, **source)

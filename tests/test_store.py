@@ -154,6 +154,16 @@ async def test_only_written_if_new(
     await hass.config_entries.async_unload(config_entry.entry_id)
     assert hass_storage[key] == "untouched"
 
+    hass_storage[key] = before
+    await start(hass, config_entry)
+    config_entry.runtime_data.store.async_set_https_worked("another", worked=True)
+    await asyncio.sleep(0.2)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    written = hass_storage[key]
+    assert "another" in written["data"]["https_worked"]
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    assert hass_storage[key] is written
+
 
 def changed(**changes: Any) -> Spoil:
     """Return what replaces a part of the data."""

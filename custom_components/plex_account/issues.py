@@ -41,11 +41,11 @@ def _is_too_old(data: PlexServerData) -> bool:
 
 def _is_unclaimed(data: PlexServerData) -> bool | None:
     """Return if the server has been signed out, so has no owner any more."""
-    claimed = data.server.claimed if data.server else None
-    signed_in = data.account.signed_in if data.account else None
-    if claimed is signed_in is None:
-        return None
-    return False in {claimed, signed_in}
+    told = {
+        data.server.claimed if data.server else None,
+        data.account.signed_in if data.account else None,
+    }
+    return None if told == {None} else False in told
 
 
 def _is_name_blocked(data: PlexServerData) -> bool | None:
@@ -66,13 +66,11 @@ def _is_unencrypted(data: PlexServerData) -> bool | None:
     return False if _only_answers_unencrypted(data) else None
 
 
-def _only_answers_unencrypted(data: PlexServerData) -> bool:
+def _only_answers_unencrypted(data: PlexServerData) -> bool | None:
     """Return if the server could only be reached in a way that is not used."""
-    return (
-        not data.reachable
-        and data.outcome is not None
-        and data.outcome.only_unencrypted
-    )
+    if data.reachable:
+        return False
+    return data.outcome.only_unencrypted if data.outcome else None
 
 
 def _may_be_allowed(data: PlexServerData) -> bool:
@@ -80,12 +78,12 @@ def _may_be_allowed(data: PlexServerData) -> bool:
     return plain_http(data.resource, https_worked=False) is PlainHttp.ALLOWED
 
 
-def _has_lost_encryption(data: PlexServerData) -> bool:
+def _has_lost_encryption(data: PlexServerData) -> bool | None:
     """Return if the server used to be reached in a better way."""
     return _only_answers_unencrypted(data) and _may_be_allowed(data)
 
 
-def _needs_encryption(data: PlexServerData) -> bool:
+def _needs_encryption(data: PlexServerData) -> bool | None:
     """Return if the server has no way that it, or its place, allows."""
     return _only_answers_unencrypted(data) and not _may_be_allowed(data)
 
@@ -152,11 +150,17 @@ def async_drop_issues(
 def async_forget_issues(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Forget all issues of an account that is removed."""
     registry = ir.async_get(hass)
+    beginnings = tuple(_id_beginning(key, entry) for key in _CHECKS)
     for domain, issue_id in list(registry.issues):
-        if domain == DOMAIN and f"_{entry.entry_id}_" in issue_id:
+        if domain == DOMAIN and issue_id.startswith(beginnings):
             registry.async_delete(domain, issue_id)
 
 
 def _issue_id(key: str, entry: ConfigEntry, data: PlexServerData) -> str:
     """Return the id of an issue of a server."""
-    return f"{key}_{entry.entry_id}_{data.resource.client_identifier}"
+    return f"{_id_beginning(key, entry)}{data.resource.client_identifier}"
+
+
+def _id_beginning(key: str, entry: ConfigEntry) -> str:
+    """Return what the ids of an issue begin with for all servers of an account."""
+    return f"{key}_{entry.entry_id}_"

@@ -111,12 +111,12 @@ class ProbeOutcome:
         return self.best is not None and is_encrypted(self.best.connection)
 
     @property
-    def only_unencrypted(self) -> bool:
-        """Return if something answered, but nothing by which it proves who it is."""
+    def only_unencrypted(self) -> bool | None:
+        """Return if nothing by which it proves who it is answered, if anything did."""
         replies = [reply for reply in self.tried.values() if isinstance(reply, Reply)]
-        return bool(replies) and not any(
-            is_encrypted(reply.connection) for reply in replies
-        )
+        if not replies:
+            return None
+        return not any(is_encrypted(reply.connection) for reply in replies)
 
 
 def is_encrypted(connection: Connection) -> bool:
