@@ -12,7 +12,7 @@ from custom_components.plex_account.markdown import escape_markdown
         ("[Free](https://example.com)", r"\[Free\]\(https\:\/\/example\.com\)"),
         ("<img src=x> *&#42;*", r"\<img src\=x\> \*\&\#42\;\*"),
         (r"C:\Plex_1 ~{`|`}^@!", r"C\:\\Plex\_1 \~\{\`\|\`\}\^\@\!"),
-        ("Dachboden – größer", "Dachboden – größer"),
+        ("Dachboden größer", "Dachboden größer"),
     ],
 )
 def test_escape_markdown(text: str, expected: str) -> None:

@@ -326,7 +326,16 @@ class Story:
             is_so=answer["preferred_uri"],
         )
         await self._plex("start_plex_tv")
-        await self._action("get_user_details", refresh=True)
+
+        async def asked() -> bool:
+            try:
+                await self._action("get_user_details", refresh=True)
+            except HassError:
+                # It has met a refresh that began before.
+                return False
+            return True
+
+        await eventually(asked, "plex.tv answers")
         tell.expect(
             "plex.tv is back, and so is what it tells",
             is_so=await self._home.state(PLEX_PASS) == "on",

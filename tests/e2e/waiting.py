@@ -9,10 +9,10 @@ INTERVAL = 0.05
 async def eventually[T](
     check: Callable[[], Awaitable[T | None]], what: str, within: float = 15
 ) -> T:
-    """Return the first answer that is not None; what says what is waited for."""
+    """Return the first answer that is one or true; what says what is waited for."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
-    while (answer := await check()) is None:
+    while not (answer := await check()):
         if loop.time() > deadline:
             raise TimeoutError(f"not within {within} seconds: {what}")
         await asyncio.sleep(INTERVAL)
