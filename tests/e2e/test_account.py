@@ -17,7 +17,7 @@ AUTOMATION = "perform_every_action"
 # How every token of the emulator looks, also those that it does not tell us.
 TOKEN = re.compile(r"\b(?:[a-z]+-token|pin-code|transient)-[0-9a-z]{8}[0-9a-z-]*")
 
-# All but the longest of the end-to-end tests share one Home Assistant.
+# All of the end-to-end tests but those with a browser share one Home Assistant.
 pytestmark = pytest.mark.xdist_group("e2e")
 
 
