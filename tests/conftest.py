@@ -53,7 +53,8 @@ __all__ = ["shown_texts"]
 def no_unexpected_error(caplog: pytest.LogCaptureFixture) -> Generator[None]:
     """Fail for what is logged as unexpected; who expects it clears the log."""
     yield
-    assert not unexpected(caplog.get_records("call"))
+    for phase in ("setup", "call"):
+        assert not unexpected(caplog.get_records(phase))
 
 
 @pytest.fixture(autouse=True)

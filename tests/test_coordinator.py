@@ -29,7 +29,7 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 
-from . import PATIENCE, Tick, setup_integration, state_of
+from . import PATIENCE, Tick, setup_integration, state_of, until
 from .const import ACCOUNT_POLL, NEW_PLEX_DIRECT, PLEX_DIRECT, SERVER_POLL
 from .listeners import hide, listen
 from .plex_emulator import (
@@ -326,11 +326,11 @@ async def test_another_server_moved_in(
     hass: HomeAssistant,
     plex: PlexEmulator,
     ada: Account,
-    attic: MediaServer,
     config_entry: MockConfigEntry,
     tick: Tick,
 ) -> None:
     """An address that now is another server's is not used any more."""
+    attic = await plex.add_server("Attic", owner=ada, secure=False)
     await setup_integration(hass, config_entry)
     grace = plex.add_account("grace", password=None)
     library = await plex.add_server("Library", owner=grace)
@@ -338,7 +338,8 @@ async def test_another_server_moved_in(
     await library.add_listener(port=attic.listeners[0].port).start()
     await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
-    assert library.access_token(attic.owner) not in str(plex.requests)
+    asked = plex.requests.matching(host="Library")
+    assert {(request.path, request.token) for request in asked} == {("/identity", "")}
 
 
 async def test_server_set_up_anew(
@@ -826,11 +827,13 @@ async def test_waiting_action_survives_unload(
 ) -> None:
     """An action that waits for a server while the account is unloaded gets an error."""
     await setup_integration(hass, config_entry)
-    plex.faults.add(Vanish(), host="Attic", path="/identity")
+    rule = plex.faults.add(Vanish(Ending.SILENCE), host="Attic", path="/*")
     server = config_entry.runtime_data.servers[attic.machine_identifier]
+    waiting = asyncio.create_task(server.async_renew_token())
+    await until(lambda: rule.hits > 0)
     await hass.config_entries.async_unload(config_entry.entry_id)
     with pytest.raises(HomeAssistantError) as raised:
-        await server.async_renew_token()
+        await waiting
     assert raised.value.translation_key == "server_unreachable"
     assert raised.value.translation_placeholders == {"name": "Attic"}
 

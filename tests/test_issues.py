@@ -48,6 +48,10 @@ async def test_server_too_old(
     attic.listing.product_version = "1.15.3.876-ad6e39743"
     await setup_integration(hass, config_entry)
     assert keys(hass) == ["server_too_old"]
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_placeholders
+    version = issue.translation_placeholders["version"]
+    assert version == r"1\.15\.3\.876\-ad6e39743"
     attic.listing.product_version = "1.15.4.993-bb5bdc7b2"
     await tick(SERVER_POLL)
     assert keys(hass) == []

@@ -184,5 +184,7 @@ async def _watched() -> AsyncGenerator[Sequence[float]]:
     watcher = asyncio.create_task(watch())
     try:
         yield late
+        # What ends the measurement counts as well.
+        await asyncio.sleep(2 * TICK)
     finally:
         watcher.cancel()

@@ -266,11 +266,11 @@ class Dialog:
         """Check that it has created an entry."""
         await self.root.locator("step-flow-create-entry").wait_for()
 
-    async def aborted(self) -> Locator:
-        """Check that it has ended otherwise, and return what it says."""
-        end = self.root.locator("step-flow-abort")
-        await end.wait_for()
-        return end
+    async def aborted(self, reason: str) -> None:
+        """Check that it has ended otherwise, and says why."""
+        await expect(self.root.locator("step-flow-abort")).to_contain_text(
+            self._texts(f"config.abort.{reason}")
+        )
 
 
 class Actions:

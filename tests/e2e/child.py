@@ -92,6 +92,8 @@ class Child(ABC):
     def restart(self) -> None:
         """Stop the process in order, and start it again in the same folder."""
         self._stop()
+        if self.returncode:
+            raise ChildError(f"{self.name} ended with {self.returncode}:\n{self.log}")
         self._start()
 
     def _start(self) -> None:

@@ -18,7 +18,7 @@ import re
 import sys
 import time
 
-from aiohttp import ClientError, ClientSession
+from aiohttp import ClientError, ClientSession, WSMessageTypeError
 
 from tests.plex_emulator.demo_library import FILMS
 
@@ -36,6 +36,8 @@ LOOKING, SEARCHING, PLAYING = 4, 2, 6
 PATIENCE = 30
 MISHAP_EVERY = 4
 OUTAGE = 6
+# Seconds after which all that was begun has come to its end.
+QUIET = 10
 # Of how many mishaps one is a restart of Home Assistant.
 RESTART_EVERY = 30
 # What may be more than a minute after a start: what some library keeps.
@@ -112,25 +114,29 @@ class Soak:
         async def search() -> None:
             await self.home.action("find_media", query=self.dice.choice([*FILMS]))
 
+        tasks: tuple[tuple[str, Callable[[], Awaitable[None]], int], ...] = (
+            ("look-ups", look_up, LOOKING),
+            ("lists", list_sources, 1),
+            ("searches", search, SEARCHING),
+            ("films", self._play, PLAYING),
+        )
         self.running.set()
         workers = [
             asyncio.create_task(self._again_and_again(name, task))
-            for name, task, number in (
-                ("look-ups", look_up, LOOKING),
-                ("lists", list_sources, 1),
-                ("searches", search, SEARCHING),
-                ("films", self._play, PLAYING),
-            )
+            for name, task, number in tasks
             for _ in range(number)
         ]
         first = await self._wait_for_the_end(seconds)
         for worker in workers:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
+        ends = await asyncio.gather(*workers, return_exceptions=True)
         await self._rest()
         last = await Used.by(self.hass)
         print(self._told(first, last))
+        assert all(isinstance(end, asyncio.CancelledError) for end in ends), ends
         assert self.hung == 0
+        assert self.done.keys() == {name for name, _, _ in tasks}
+        assert self.done.total() > self.failed.total()
         assert last.sockets <= first.sockets + MORE_SOCKETS
         assert last.megabytes <= first.megabytes + MORE_MEGABYTES
         assert not self._leaks()
@@ -153,13 +159,21 @@ class Soak:
             else:
                 await self._mishap()
             if first is None and loop.time() > settled:
-                first = await Used.by(self.hass)
-        return first or await Used.by(self.hass)
+                first = await self._used_at_rest()
+        return first or await self._used_at_rest()
+
+    async def _used_at_rest(self) -> Used:
+        """Return what is used while nobody wants anything."""
+        self.running.clear()
+        await asyncio.sleep(QUIET)
+        used = await Used.by(self.hass)
+        self.running.set()
+        return used
 
     async def _mishap(self) -> None:
         """Let something go wrong, and be mended."""
         mishap = self.dice.choice(
-            ("server restarts", "server is gone", "plex.tv is down", "tokens die")
+            ("server restarts", "server is gone", "plex.tv is down", "Cellar restarts")
         )
         self.mishaps[mishap] += 1
         match mishap:
@@ -196,7 +210,7 @@ class Soak:
                     await task()
             except TimeoutError:
                 self.hung += 1
-            except (HassError, ClientError) as err:
+            except (HassError, ClientError, WSMessageTypeError) as err:
                 # Nobody can expect an answer while Home Assistant restarts.
                 if self.running.is_set():
                     self.failed[f"{name}: {type(err).__name__}"] += 1
@@ -209,7 +223,7 @@ class Soak:
         title = self.dice.choice([*FILMS])
         found = await self.home.action("find_media", query=title)
         if not found["items"]:
-            return
+            raise HassError("not_found", title)
         media = await self.home.command(
             "media_source/resolve_media",
             media_content_id=found["items"][0]["media_content_id"],
@@ -281,6 +295,7 @@ def main() -> None:
     started = time.monotonic()
     with HassProcess() as hass, EmulatorProcess(hass.authority) as emulator:
         asyncio.run(soak(hass, emulator, 60 * minutes))
+    assert (hass.returncode, emulator.returncode) == (0, 0)
     print(f"All of it was endured, in {time.monotonic() - started:.0f} seconds.")
 
 

@@ -113,9 +113,11 @@ async def test_log_has_no_secret(
 
 
 async def _stored_data(hass_process: HassProcess, entry: Data) -> Data:
-    """Return the data of an entry once Home Assistant has written it."""
+    """Return the data of an entry once Home Assistant has written all of it."""
 
     async def find() -> Data | None:
+        if not (hass_process.storage / f"plex_account.{entry['entry_id']}").exists():
+            return None
         for stored in _stored_entries(hass_process):
             if stored["entry_id"] == entry["entry_id"]:
                 data: Data = stored["data"]

@@ -214,7 +214,9 @@ class Tour:
     async def paste_examples(self) -> None:
         """Perform each example of an action as it is pasted, and as it is linked."""
         actions = Actions(self._frontend)
-        for example, action in EXAMPLE.findall(ACTIONS_PAGE.read_text()):
+        examples = EXAMPLE.findall(ACTIONS_PAGE.read_text())
+        assert len(examples) == 5
+        for example, action in examples:
             await actions.paste(action, example)
             await self._expect_response(actions)
             content = parse_yaml(example)
@@ -317,7 +319,7 @@ class Tour:
         await dialog.shows("two_factor")
         await dialog.fill(code=account["verification_code"])
         await dialog.submit()
-        await dialog.aborted()
+        await dialog.aborted("reauth_successful")
         await self._picture("signed-in-again")
         await dialog.close()
         await expect(card).to_have_count(0)
@@ -333,7 +335,7 @@ class Tour:
         await (await self._entry_menu()).choose("reconfigure")
         await dialog.choose("reconfigure", "link")
         await self._use_link_code(USERNAME)
-        await dialog.aborted()
+        await dialog.aborted("reconfigure_successful")
         await self._picture("reconfigured")
         await dialog.close()
 
@@ -350,7 +352,7 @@ class Tour:
         # It comes back to Home Assistant, whose page closes the window.
         async with page.expect_event("close"):
             await page.get_by_role("button", name=USERNAME, exact=True).click()
-        await dialog.aborted()
+        await dialog.aborted("reconfigure_successful")
         await self._picture("signed-in-in-the-browser")
         await dialog.close()
 

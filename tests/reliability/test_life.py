@@ -13,7 +13,6 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.plex_account import coordinator, identity, pins
 from custom_components.plex_account.api import http
-from custom_components.plex_account.api.reading import one_line
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components.image import async_get_image
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
@@ -475,7 +474,7 @@ async def test_odd_names(world: World, hass: HomeAssistant) -> None:
     )
     await world.settle()
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    name = one_line(ODD_NAME)
+    name = ODD_NAME.removeprefix("\u202e").removesuffix("\u202c")
     assert result["title"] == name
     registry = dr.async_get(hass)
     entry_id = result["result"].entry_id

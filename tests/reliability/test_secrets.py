@@ -309,6 +309,8 @@ async def test_whole_life(
     plex.servers.append(plex.servers.pop(plex.servers.index(library)))
     # The harness logs what is stored, Home Assistant does not.
     caplog.set_level(logging.INFO, "pytest_homeassistant_custom_component.common")
+    # Last, as that is also what is recorded of others.
+    caplog.set_level(logging.DEBUG)
     for component in ("http", "system_health", "diagnostics"):
         assert await async_setup_component(hass, component, {})
     observer = Observer(world)
@@ -386,6 +388,7 @@ async def test_whole_life(
         *("diagnostics", "system health", "repairs", "recorder"),
     }
     assert all(any(texts) for texts in found.values())
+    assert "DEBUG" in caplog.text
     assert "Unexpected error while signing in" in caplog.text
     assert len(plex.secrets) > 50
     assert observer.leaks() == []
