@@ -47,6 +47,11 @@ def unexpected(records: Iterable[logging.LogRecord]) -> list[str]:
         record.getMessage()
         for record in records
         if record.levelno > logging.DEBUG
-        and (record.name == "homeassistant" or record.name.startswith(PACKAGE))
-        and (record.exc_info or "unexpected happened" in record.getMessage())
+        and (
+            "Detected that custom integration" in record.getMessage()
+            or (
+                (record.name == "homeassistant" or record.name.startswith(PACKAGE))
+                and (record.exc_info or "unexpected happened" in record.getMessage())
+            )
+        )
     ]

@@ -814,6 +814,68 @@ async def test_again_with_link(
     assert config_entry.state is ConfigEntryState.LOADED
 
 
+async def test_signed_out_while_it_is_open(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Who closes the dialog after the account was signed out is asked to sign in."""
+    flow = hass.config_entries.flow
+    await setup_integration(hass, config_entry)
+    result = await config_entry.start_reconfigure_flow(hass)
+    flow.async_abort(result["flow_id"])
+    assert not flow.async_progress()
+    result = await config_entry.start_reconfigure_flow(hass)
+    plex.sign_out_everywhere(ada)
+    await config_entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert len(flow.async_progress()) == 1
+    flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (asked,) = flow.async_progress()
+    assert asked["context"]["source"] == "reauth"
+
+
+async def test_signed_out_before_it_ends(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Who has just signed in again is not asked to."""
+    await setup_integration(hass, config_entry)
+    again = await config_entry.start_reconfigure_flow(hass)
+    plex.sign_out_everywhere(ada)
+    await config_entry.runtime_data.async_refresh()
+    result = await choose(hass, again, "password")
+    result = await configure(hass, result, credentials(plex))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert result["reason"] == "reconfigure_successful"
+    assert config_entry.state is ConfigEntryState.LOADED
+    assert not hass.config_entries.flow.async_progress()
+
+
+async def test_removed_while_it_is_open(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Who signs in to an account that is removed meanwhile leaves no token behind."""
+    await setup_integration(hass, config_entry)
+    again = await config_entry.start_reconfigure_flow(hass)
+    result = await choose(hass, again, "password")
+    rule = plex.faults.add(Delay(0.2), path=SIGN_IN)
+    task = hass.async_create_task(configure(hass, result, credentials(plex)))
+    await until(lambda: rule.hits > 0)
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    with pytest.raises(UnknownFlow):
+        await task
+    assert not plex.tv.tokens
+    assert not hass.config_entries.flow.async_progress()
+
+
 async def test_again_with_another_account(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -17,9 +17,10 @@ from pytest_homeassistant_custom_component.common import (
 from yarl import URL
 
 from custom_components.plex_account import access
-from custom_components.plex_account.api import PlexLibrary
+from custom_components.plex_account.api import PlexLibrary, connections
 from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.devices import async_get_device
+from custom_components.plex_account.server_coordinator import Trouble
 from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -45,6 +46,7 @@ from .plex_emulator import (
     Vanish,
     error,
 )
+from .plex_emulator.emulator import LOOPBACK
 from .plex_emulator.replies import json_answer
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
@@ -364,6 +366,7 @@ async def test_new_access_token(
     attic: MediaServer,
     config_entry: MockConfigEntry,
     tick: Tick,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A server that rejects the token from plex.tv makes us ask plex.tv for another."""
     await setup_integration(hass, config_entry)
@@ -374,6 +377,76 @@ async def test_new_access_token(
     assert attic.access_token(attic.owner) != old
     assert len(plex.requests.matching(path="/api/v2/resources")) == 2
     assert not hass.config_entries.flow.async_progress()
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    assert server.data.token.token == attic.transient_tokens[-1].text
+    assert "ERROR" not in caplog.text
+
+
+async def test_access_token_told_meanwhile(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """What plex.tv tells while a server rejects what it told before is used."""
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    rule = plex.faults.add(Delay(0.3), path="/security/token", times=1)
+    renewing = asyncio.create_task(server.async_renew_token())
+    await until(lambda: rule.hits > 0)
+    attic.revoke(attic.owner)
+    await config_entry.runtime_data.async_refresh()
+    access = await renewing
+    assert access.token.token == attic.transient_tokens[-1].text
+    (stored,) = config_entry.runtime_data.store.servers
+    assert stored.access_token == attic.access_token(attic.owner)
+
+
+async def test_old_trouble(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Trouble with an old token is none, and does not undo the wish for a new one."""
+    await setup_integration(hass, config_entry)
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    old = server.data.token
+    kept = (await server.async_renew_token()).token
+    assert kept != old
+    rule = plex.faults.add(Delay(0.2), host="Attic", path="/", times=1)
+    polling = asyncio.create_task(server.async_refresh())
+    await until(lambda: rule.hits > 0)
+    renewing = asyncio.create_task(server.async_renew_token())
+    await asyncio.sleep(0)
+    access = await server.async_replace_access(old, Trouble.LOST)
+    assert access == await renewing
+    assert access.token != kept
+    await polling
+
+
+async def test_moved_while_off(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    authority: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What plex.tv tells while a server is looked for where it was is used at once."""
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.5)
+    await setup_integration(hass, config_entry)
+    await hass.config_entries.async_unload(config_entry.entry_id)
+    silent = attic.listeners[0]
+    moved = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
+    await moved.start()
+    attic.listing.connections = [Connection.at(moved.url)]
+    silent.latency = 60
+    await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert "ERROR" not in caplog.text
 
 
 async def test_servers_come_and_go(

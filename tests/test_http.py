@@ -304,6 +304,24 @@ async def test_no_page(
         assert await answer.read() == b""
 
 
+@pytest.mark.parametrize(
+    ("version", "kept"), [("/1700000000", "private, max-age=43200"), ("", "private")]
+)
+async def test_picture(
+    player: Player,
+    config_entry: MockConfigEntry,
+    attic: MediaServer,
+    film: Entry,
+    version: str,
+    kept: str,
+) -> None:
+    """A browser that has a picture of a version need not ask for it again."""
+    thumb = f"/library/metadata/{film.key}/thumb{version}"
+    async with player.get(_path(config_entry, attic, thumb)) as answer:
+        assert answer.content_type == "image/jpeg"
+        assert answer.headers["Cache-Control"] == kept
+
+
 async def test_several_ranges(player: Player, plex: PlexEmulator, path: str) -> None:
     """Who asks for several parts gets all."""
     async with player.get(path, headers={"Range": "bytes=0-1,5-6"}) as answer:

@@ -62,6 +62,21 @@ async def test_what_plex_shows(
     }
 
 
+async def test_signed_out_already(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Where there is nothing left to be given back nobody has to do anything."""
+    await setup_integration(hass, config_entry)
+    plex.sign_out_everywhere(ada)
+    await hass.config_entries.async_remove(config_entry.entry_id)
+    assert plex.requests.matching(path="/api/v2/users/signout")
+    assert "Could not sign out" not in caplog.text
+
+
 async def test_sign_out_takes_no_time(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -130,6 +130,7 @@ async def test_without_encryption(
     attic.listing.public_address_matches = matches
     attic.listing.https_required = https_required
     await config_entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
     plex.requests.clear()
     await tick(SERVER_POLL)
     assert keys(hass) == expected

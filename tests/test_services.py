@@ -660,6 +660,12 @@ async def test_several_accounts(
         "other": "grace",
     }
 
+    # Not that of another account is meant, only because hers is off.
+    await hass.config_entries.async_unload(grace_entry.entry_id)
+    with pytest.raises(ServiceValidationError) as raised:
+        await perform(hass, "get_transient_token", device_id=device_id)
+    assert raised.value.translation_key == "service_config_entry_not_loaded"
+
 
 async def test_two_servers_of_one_name(
     hass: HomeAssistant,

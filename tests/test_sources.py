@@ -398,6 +398,36 @@ async def test_shared_server_down(
     assert await failure(look_up, library) == "server_unreachable"
 
 
+async def test_followed_shared_server(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that is followed is tried again, and its token before it is handed out."""
+    monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 0)
+    attic.sources = []
+    await library.stop()
+    await setup_integration(hass, config_entry)
+    hass.config_entries.async_update_entry(
+        config_entry, options={"added_servers": [library.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(config_entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert await failure(look_up, library) == "server_unreachable"
+    await library.start()
+    response = await look_up(library)
+    assert response["access_token"] == library.transient_tokens[-1].text
+    library.forget_tokens()
+    response = await look_up(library)
+    assert response["access_token"] == library.transient_tokens[-1].text
+    plex.faults.add(error(403), host="Library", path="/")
+    assert await failure(look_up, library) == "not_permitted"
+
+
 @pytest.mark.parametrize("shown", ["127.0.0.1", "192-168-1-5.0123.plex.direct"])
 async def test_shared_server_without_encryption(
     hass: HomeAssistant,

@@ -62,6 +62,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> boo
 async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> None:
     """Sign out, so that plex.tv forgets the token and this device."""
     async_forget_issues(hass, entry)
+    flows = hass.config_entries.flow
+    # Home Assistant itself only ends those that ask to sign in again.
+    for flow in flows.async_progress_by_handler(
+        DOMAIN, match_context={"entry_id": entry.entry_id}
+    ):
+        flows.async_abort(flow["flow_id"])
     await PlexStore(hass, entry.entry_id).async_remove()
     await async_sign_out(
         plex_tv_client(

@@ -11,7 +11,12 @@ from probatio import Secret
 import voluptuous as vol
 
 from homeassistant.components.http import current_request
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+)
 from homeassistant.const import CONF_CODE, CONF_PASSWORD, CONF_TOKEN, CONF_USERNAME
 from homeassistant.core import callback
 from homeassistant.data_entry_flow import UnknownFlow, section
@@ -276,9 +281,14 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_remove(self) -> None:
         """Sign out if the flow ends with a token that no entry owns."""
         self._removed = True
-        if self._is_wrong_account and self.source == SOURCE_REAUTH:
-            # The right one has still to sign in.
-            self._get_reauth_entry().async_start_reauth(self.hass)
+        if self._entry and (
+            self._is_wrong_account
+            if self.source == SOURCE_REAUTH
+            # Nobody was asked to sign in again while it was open.
+            else self._entry.state is ConfigEntryState.LOADED
+            and self._entry.runtime_data.is_signed_out
+        ):
+            self._entry.async_start_reauth(self.hass)
         client = self._signed_in
         if self._pin:
             self._pin.task.cancel()
@@ -440,7 +450,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
                     "other": escape_markdown(title),
                 },
             )
-            self._pin = self._signed_in = None
+            self._entry = self._pin = self._signed_in = None
             # Core's own text for it is not there in every language.
             return self.async_update_reload_and_abort(
                 entry,

@@ -309,7 +309,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             await asyncio.sleep(0)
         for server in due:
             self.config_entry.async_create_background_task(
-                self.hass, server.async_refresh(), f"{server.name} refresh"
+                self.hass, server.async_refresh_together(), f"{server.name} refresh"
             )
         # All together, and only those that plex.tv believes to be online are waited
         # for, but not for long: their entities shall have a state from the start.

@@ -4,7 +4,7 @@ What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 import re
@@ -29,7 +29,7 @@ from .api import (
 from .const import DOMAIN, LOGGER
 from .coordinator import PlexConfigEntry
 from .hls import MASTER_PLAYLIST, PLAYLIST_SUFFIX, async_get_transcode
-from .media import PHOTO_PATH, media_path, picture_params
+from .media import PHOTO_PATH, PICTURE_REUSE, media_path, picture_params
 from .server_coordinator import PlexServerCoordinator
 
 # The part of a file that a player wants, and what it has already.
@@ -53,6 +53,10 @@ SAFE_HEADERS: Final = {
     "Content-Security-Policy": "sandbox; default-src 'none'",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
+}
+# The path of a picture ends in its version: a new one has another.
+VERSION_HEADERS: Final = SAFE_HEADERS | {
+    hdrs.CACHE_CONTROL: f"private, max-age={PICTURE_REUSE.total_seconds():.0f}"
 }
 # Neither drawings, which have scripts, nor lists of other places.
 MEDIA_TYPE: Final = re.compile(
@@ -100,8 +104,10 @@ class MediaView(HomeAssistantView):
         # What is written in another way than by us is nothing that was listed.
         if coordinator is None or _raw_path(request) != media_path(coordinator, path):
             raise web.HTTPNotFound
-        params = None
+        params, headers = None, SAFE_HEADERS
         if picture_path(path.removeprefix(PHOTO_PATH)):
+            if path[-1].isdigit():
+                headers = VERSION_HEADERS
             path, params = picture_params(path)
         elif not part_path(path):
             raise web.HTTPNotFound
@@ -113,7 +119,7 @@ class MediaView(HomeAssistantView):
                 headers=_asked(request),
                 params=params,
             ) as answer:
-                return await _hand_over(request, answer)
+                return await _hand_over(request, answer, headers)
 
 
 class HlsView(HomeAssistantView):
@@ -146,7 +152,7 @@ class HlsView(HomeAssistantView):
                     body=await transcode.async_playlist(name), content_type=HLS_TYPE
                 )
             async with await transcode.stream(request.method, name) as answer:
-                return await _hand_over(request, answer)
+                return await _hand_over(request, answer, SAFE_HEADERS)
 
 
 def _raw_path(request: web.Request) -> str:
@@ -197,10 +203,10 @@ def _playing(server: PlexServerCoordinator) -> Generator[None]:
 
 
 async def _hand_over(
-    request: web.Request, answer: ClientResponse
+    request: web.Request, answer: ClientResponse, headers: Mapping[str, str]
 ) -> web.StreamResponse:
     """Send on what the server sends, as fast as it is taken."""
-    headers = SAFE_HEADERS | {
+    headers = dict(headers) | {
         name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers
     }
     if answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:

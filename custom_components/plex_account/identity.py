@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.loader import async_get_loaded_integration
 
-from .api import ClientIdentity, PlexError, PlexTvClient
+from .api import ClientIdentity, PlexAuthenticationError, PlexError, PlexTvClient
 from .const import DOMAIN, LOGGER
 
 # Seconds. Signing out is a courtesy, nobody waits longer for it.
@@ -65,6 +65,9 @@ async def async_sign_out(client: PlexTvClient) -> None:
     try:
         async with asyncio.timeout(SIGN_OUT_TIMEOUT):
             await client.sign_out()
+    except PlexAuthenticationError:
+        # It is given back already.
+        return
     except (PlexError, TimeoutError) as err:
         LOGGER.warning(
             "Could not sign out of Plex (%s); Home Assistant may stay in the list of "

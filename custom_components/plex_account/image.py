@@ -12,7 +12,7 @@ from .api import PlexError
 from .const import PLEX_TV
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .entity import PlexAccountEntity
-from .errors import error_translation
+from .errors import Translation, error_translation
 
 PARALLEL_UPDATES = 0
 
@@ -35,7 +35,7 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
     """The avatar of the account, fetched when somebody looks at it."""
 
     _content: bytes | None
-    _failure: HomeAssistantError | None
+    _failure: Translation | None
     _failed_at: float
 
     def __init__(
@@ -61,14 +61,14 @@ class PlexAvatarImage(PlexAccountEntity, ImageEntity):
         if self._content is None and url is not None:
             now = self.hass.loop.time()
             if self._failure and now - self._failed_at < FAILURE_PAUSE:
-                raise self._failure
+                raise HomeAssistantError(**self._failure)
             try:
                 picture = await self.coordinator.client.get_picture(url)
             except PlexError as err:
-                failure = HomeAssistantError(**error_translation(err, PLEX_TV))
+                failure = error_translation(err, PLEX_TV)
                 if url == self._url:
                     self._failure, self._failed_at = failure, now
-                raise failure from err
+                raise HomeAssistantError(**failure) from err
             if url != self._url:
                 # There is another one meanwhile.
                 return await self.async_image()

@@ -59,6 +59,7 @@ class PlexAccountOptionsFlow(OptionsFlowWithReload):
             for key, server in servers.items()
         ]
         return self.async_show_form(
+            step_id="init",
             data_schema=vol.Schema(
                 {
                     vol.Required(
@@ -69,7 +70,7 @@ class PlexAccountOptionsFlow(OptionsFlowWithReload):
                         )
                     )
                 }
-            )
+            ),
         )
 
 

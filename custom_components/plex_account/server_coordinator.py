@@ -390,7 +390,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
         All who ask for it share it. Raises as async_get_access does.
         """
-        self._trouble = token, trouble
+        # Of an older one there is nothing to say any more.
+        if token == self.data.token:
+            self._trouble = token, trouble
         return await self.async_get_access()
 
     async def async_renew_token(self) -> ServerAccess:
@@ -429,14 +431,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             ):
                 # It may have only just started, and know nobody yet.
                 pause = pause or self._pause_while_down()
-            if isinstance(err, PlexAuthenticationError):
-                self._store.async_drop_token(self.data.resource)
-                if was_good:
-                    # The token that plex.tv gave for this server may have changed.
-                    await self._async_wait_for_plex_tv()
-                if self._is_signed_out:
-                    signed_out = translation("auth_failed", name=PLEX_TV)
-                    raise UpdateFailed(**signed_out) from err
+            if isinstance(err, PlexAuthenticationError) and self._is_signed_out:
+                signed_out = translation("auth_failed", name=PLEX_TV)
+                raise UpdateFailed(**signed_out) from err
             raise UpdateFailed(
                 **server_error_translation(err, self.data.resource.name),
                 retry_after=pause,
@@ -491,11 +488,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         ):
             try:
                 async with asyncio.timeout(PATIENCE):
-                    renewed = await self._connector.renew_token(self.data)
+                    await self._async_renew_token()
             except (PlexConnectionError, PlexServerError, TimeoutError) as err:
                 LOGGER.debug("%s has to be looked for: %r", self.name, err)
             else:
-                self._async_learn(renewed)
                 return
         # Whoever waits to know shall not wait for addresses that are silent; but a
         # server that has just answered, or may only be slow, is not off meanwhile.
@@ -510,11 +506,24 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             async with asyncio.timeout(TOKEN_TIMEOUT):
                 if may_be_slow and await self._async_is_accepted():
                     return
-                self._async_learn(
-                    await self._connector.renew_token(self.data, retries=MAX_RETRIES)
-                )
+                await self._async_renew_token(retries=MAX_RETRIES)
         except TimeoutError as err:
             raise PlexTimeoutError(f"No token in {TOKEN_TIMEOUT} s") from err
+
+    async def _async_renew_token(self, *, retries: int = 0) -> None:
+        """Get a new token, by another of plex.tv's if the server rejects the first."""
+        used = self.data.resource
+        try:
+            renewed = await self._connector.renew_token(self.data, retries=retries)
+        except PlexAuthenticationError:
+            self._store.async_drop_token(used)
+            if self.last_update_success:
+                # The token that plex.tv gave for this server may have changed.
+                await self._async_wait_for_plex_tv()
+            if self.data.resource.access_token == used.access_token:
+                raise
+            renewed = await self._connector.renew_token(self.data, retries=retries)
+        self._async_learn(renewed)
 
     async def _async_is_accepted(self) -> bool:
         """Return if the token is still good, as with a server that is only slow."""
@@ -539,13 +548,13 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             found = await self._connector.find(asked)
         finally:
             told.cancel()
-        if asked.reachable and not (
-            found.reachable
-            and (found.certificate_is_good or not asked.certificate_is_good)
+        if not found.reachable or (
+            asked.certificate_is_good and not found.certificate_is_good
         ):
             # The server may have another address, or its certificate another name. What
             # plex.tv tells later leads to a refresh of its own.
-            await self._async_wait_for_plex_tv()
+            if asked.reachable:
+                await self._async_wait_for_plex_tv()
             if self.data.resource.connections != asked.resource.connections:
                 found = await self._connector.find(self.data)
         self._async_learn(found)

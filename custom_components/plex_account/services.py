@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import voluptuous as vol
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
 from homeassistant.core import (
     HomeAssistant,
@@ -111,36 +112,35 @@ def _in_time(handler: Handler) -> Handler:
 
 def _account(call: ServiceCall) -> PlexAccountCoordinator:
     """Return the account that an action is about: the one named, or the only one."""
-    if entry_id := call.data.get(ATTR_CONFIG_ENTRY_ID):
+    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    for field in (ATTR_ASK_DEVICE_ID, ATTR_DEVICE_ID):
+        _, owner = _device(call, field)
+        entry_id = entry_id or (owner and owner.entry_id)
+    if entry_id:
         named: PlexConfigEntry = async_get_config_entry(call.hass, DOMAIN, entry_id)
         return named.runtime_data
-    for field in (ATTR_ASK_DEVICE_ID, ATTR_DEVICE_ID):
-        device = dr.async_get(call.hass).async_get(call.data.get(field, ""))
-        if device and (entry := _entry_of(call, device)):
-            return entry.runtime_data
-    match _loaded_entries(call):
+    loaded: list[PlexConfigEntry] = call.hass.config_entries.async_loaded_entries(
+        DOMAIN
+    )
+    match loaded:
         case [entry]:
             return entry.runtime_data
         case []:
             raise ServiceValidationError(**translation("no_account"))
-        case entries:
-            titles = ", ".join(sorted(entry.title for entry in entries))
+        case _:
+            titles = ", ".join(sorted(entry.title for entry in loaded))
             raise ServiceValidationError(
                 **translation("account_required", accounts=titles)
             )
 
 
-def _loaded_entries(call: ServiceCall) -> list[PlexConfigEntry]:
-    """Return the entries of all accounts that are loaded."""
-    return call.hass.config_entries.async_loaded_entries(DOMAIN)
-
-
-def _entry_of(call: ServiceCall, device: dr.AnyDeviceEntry) -> PlexConfigEntry | None:
-    """Return the entry of the account that a device belongs to."""
-    for entry in _loaded_entries(call):
-        if entry.entry_id == device.config_entry_id:
-            return entry
-    return None
+def _device(
+    call: ServiceCall, field: str
+) -> tuple[dr.AnyDeviceEntry | None, ConfigEntry | None]:
+    """Return the device that a field names, and the account that it belongs to."""
+    return dr.async_get_device_and_config_entry_for_domain(
+        call.hass, call.data.get(field, ""), domain=DOMAIN
+    )
 
 
 def _server(
@@ -150,8 +150,8 @@ def _server(
     if (device_id := call.data.get(field)) is None:
         return None
     title = account.config_entry.title
-    device = dr.async_get(call.hass).async_get(device_id)
-    if device and (entry := _entry_of(call, device)):
+    device, entry = _device(call, field)
+    if device and entry:
         if entry is not account.config_entry:
             raise ServiceValidationError(
                 **translation(

@@ -8,7 +8,7 @@ from typing import Final
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.util.async_ import create_eager_task
 
-from .access import async_get_source_connection_information
+from .access import async_get_checked_access, async_get_source_connection_information
 from .api import (
     PlainHttp,
     PlexError,
@@ -236,39 +236,38 @@ async def _async_ask_plex_tv(
 ) -> SourceAnswer:
     """Use what plex.tv tells of a server, with a token made by that very server."""
     identifier = resource.client_identifier
+    unreachable = HomeAssistantError(
+        **translation("server_unreachable", name=resource.name)
+    )
     outcome = None
-    if server := account.servers.get(identifier):
-        if resource.presence and not server.data.reachable:
-            # It has just been asked.
-            raise HomeAssistantError(
-                **translation("server_unreachable", name=resource.name)
+    try:
+        if server := account.servers.get(identifier):
+            if resource.owned and resource.presence and not server.data.reachable:
+                # It has just been asked.
+                raise unreachable
+            token = (await async_get_checked_access(server)).token
+        else:
+            outcome = await probe_connections(
+                account.session,
+                account.identity,
+                identifier,
+                usable_connections(resource.connections, resource, PlainHttp.REFUSED),
+                PlainHttp.REFUSED,
             )
-        token = (await server.async_get_access()).token
-    else:
-        outcome = await probe_connections(
-            account.session,
-            account.identity,
-            identifier,
-            usable_connections(resource.connections, resource, PlainHttp.REFUSED),
-            PlainHttp.REFUSED,
-        )
-        if outcome.best is None:
-            raise HomeAssistantError(
-                **translation("server_unreachable", name=resource.name)
+            if outcome.best is None:
+                raise unreachable
+            client = PlexServerClient.at(
+                outcome.best.connection,
+                account.session,
+                identity_at_server(account.identity, identifier),
+                token=resource.access_token,
+                machine_identifier=identifier,
             )
-        client = PlexServerClient.at(
-            outcome.best.connection,
-            account.session,
-            identity_at_server(account.identity, identifier),
-            token=resource.access_token,
-            machine_identifier=identifier,
-        )
-        try:
             token = await client.get_transient_token()
-        except PlexError as err:
-            raise HomeAssistantError(
-                **server_error_translation(err, resource.name)
-            ) from err
+    except PlexError as err:
+        raise HomeAssistantError(
+            **server_error_translation(err, resource.name)
+        ) from err
     return SourceAnswer(
         information=SourceConnectionInformation(
             name=resource.name,

@@ -321,7 +321,8 @@ class SignOut(Place):
 
     name = "sign-out"
     path = "/api/v2/users/signout"
-    harmless = Place.harmless | {Effect.OTHER_SHAPE}
+    # A token that is rejected is one that plex.tv has forgotten already.
+    harmless = Place.harmless | {Effect.OTHER_SHAPE, Effect.AUTHENTICATION}
     errors: ClassVar[Errors] = dict.fromkeys(Effect, "logged")
 
     @override
