@@ -27,7 +27,7 @@ QUICK = 0.4
 ACCEPTED = Path(__file__).with_suffix(".toml")
 # Where tests are that do not have the name of their module.
 ELSEWHERE = {
-    "": ("init", "options_flow", "hls", "issues", "store"),
+    "": ("init", "options_flow", "hls", "issues", "store", "config_flow"),
     "access": (
         *("http", "hls", "services", "sources", "coordinator"),
         "media_source",

@@ -305,7 +305,7 @@ async def test_no_page(
 
 
 @pytest.mark.parametrize(
-    ("version", "kept"), [("/1700000000", "private, max-age=43200"), ("", "private")]
+    ("version", "kept"), [("/7", "private, max-age=43200"), ("", "private")]
 )
 async def test_picture(
     player: Player,

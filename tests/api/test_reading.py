@@ -2,7 +2,12 @@
 
 import pytest
 
-from custom_components.plex_account.api.reading import MAX_VALUES, decode, one_line
+from custom_components.plex_account.api.reading import (
+    MAX_VALUES,
+    MAX_XML_ELEMENT,
+    decode,
+    one_line,
+)
 
 
 @pytest.mark.parametrize("separator", [b",", b":", b"["])
@@ -20,6 +25,16 @@ def test_most_of_xml(element: bytes, signs: int) -> None:
     assert decode(b"<a>" + element * most + b"</a>")
     with pytest.raises(ValueError, match="many"):
         decode(b"<a>" + element * (most + 1) + b"</a>")
+
+
+@pytest.mark.parametrize("filling", [b"x", b"x "])
+def test_longest_element(filling: bytes) -> None:
+    """An element of XML is bounded, whatever it is made of."""
+    room = MAX_XML_ELEMENT - len('a b=""/>')
+    longest = filling * (room // len(filling))
+    assert decode(b'<a b="' + longest + b'"/>') == {"a": {"b": longest.decode()}}
+    with pytest.raises(ValueError, match="too long"):
+        decode(b'<a b="' + longest + filling + b'"/>')
 
 
 @pytest.mark.parametrize(
