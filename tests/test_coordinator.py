@@ -16,7 +16,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 from yarl import URL
 
-from custom_components.plex_account import access
+from custom_components.plex_account import access, server_coordinator
 from custom_components.plex_account.api import PlexLibrary, connections
 from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.devices import async_get_device
@@ -897,8 +897,11 @@ async def test_waiting_action_survives_unload(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An action that waits for a server while the account is unloaded gets an error."""
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.2)
+    monkeypatch.setattr(server_coordinator, "PATIENCE", 0.2)
     await setup_integration(hass, config_entry)
     rule = plex.faults.add(Vanish(Ending.SILENCE), host="Attic", path="/*")
     server = config_entry.runtime_data.servers[attic.machine_identifier]
