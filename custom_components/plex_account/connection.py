@@ -127,7 +127,7 @@ class ServerConnector:
         return _connected(data, outcome)
 
     async def renew_token(
-        self, data: PlexServerData, *, retries: int = 0
+        self, data: PlexServerData, *, retries: int
     ) -> PlexServerData:
         """Get a new transient token by the one that plex.tv lists.
 
