@@ -714,19 +714,26 @@ async def test_no_names_without_internet(
     await hide(attic, authority)
     await setup_integration(hass, config_entry)
     complaints = async_capture_events(hass, ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED)
-    resolver.patterns.clear()
-    await plex.tv.stop()
-    await attic.stop()
-    await attic.start()
-    await tick(SERVER_POLL)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
-    assert server.data.name_blocked
-    assert not complaints
+    for _ in range(2):
+        complaints.clear()
+        resolver.patterns.clear()
+        await plex.tv.stop()
+        await attic.stop()
+        await attic.start()
+        await tick(SERVER_POLL)
+        assert state_of(hass, CONNECTIVITY) == STATE_ON
+        server = config_entry.runtime_data.servers[attic.machine_identifier]
+        assert server.data.name_blocked
+        assert not complaints
 
-    await plex.tv.start()
-    await tick(ACCOUNT_POLL)
-    assert ir.async_get(hass).issues
+        await plex.tv.start()
+        await tick(ACCOUNT_POLL)
+        assert ir.async_get(hass).issues
+
+        resolver.patterns.append("*.plex.direct")
+        await tick(ACCOUNT_POLL)
+        await tick(SERVER_POLL)
+        assert not ir.async_get(hass).issues
 
 
 async def test_hidden_address_of_a_shared_server(
