@@ -72,7 +72,7 @@ ELSEWHERE = {
     "sensor": ("entity", "init", "options_flow"),
     "server_coordinator": (
         *("coordinator", "push", "init", "repairs", "button"),
-        "sources",
+        *("sources", "store"),
     ),
     "services": ("services", "sources", "coordinator"),
     "sources": ("sources", "services", "coordinator"),
