@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     # At run time only once tests.harness, a module of this package, has been loaded.
     from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+    from .plex_emulator import MediaServer
+
 
 # Seconds.
 PATIENCE = 10
@@ -24,6 +26,17 @@ async def setup_integration(hass: HomeAssistant, entry: MockConfigEntry) -> None
     """Set up an account as Home Assistant does at its start."""
     entry.add_to_hass(hass)
     await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+async def follow(
+    hass: HomeAssistant, entry: MockConfigEntry, server: MediaServer
+) -> None:
+    """Choose a shared server in the options, as their dialog does."""
+    hass.config_entries.async_update_entry(
+        entry, options={"added_servers": [server.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 
 

@@ -27,8 +27,16 @@ async def hide(server: MediaServer, authority: CertificateAuthority) -> Connecti
 
 async def move(server: MediaServer, authority: CertificateAuthority) -> Listener:
     """Let a server be somewhere else, and return where."""
+    moved = await answer_elsewhere(server, authority)
+    await server.listeners[0].stop()
+    return moved
+
+
+async def answer_elsewhere(
+    server: MediaServer, authority: CertificateAuthority
+) -> Listener:
+    """Let plex.tv list another address of a server than before, and return where."""
     moved = server.add_listener(ssl_context=authority.server_context(*LOOPBACK))
     await moved.start()
     server.listing.connections = [Connection.at(moved.url)]
-    await server.listeners[0].stop()
     return moved

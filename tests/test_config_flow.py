@@ -814,13 +814,11 @@ async def test_again_with_link(
     assert config_entry.state is ConfigEntryState.LOADED
 
 
-async def test_signed_out_while_it_is_open(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
-) -> None:
-    """Who closes the dialog after the account was signed out is asked to sign in."""
+@pytest.fixture
+async def signed_out_meanwhile(
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, config_entry: MockConfigEntry
+) -> ConfigFlowResult:
+    """Return a dialog to sign in once more, during which Ada was signed out."""
     flow = hass.config_entries.flow
     await setup_integration(hass, config_entry)
     result = await config_entry.start_reconfigure_flow(hass)
@@ -831,7 +829,15 @@ async def test_signed_out_while_it_is_open(
     await config_entry.runtime_data.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert len(flow.async_progress()) == 1
-    flow.async_abort(result["flow_id"])
+    return result
+
+
+async def test_signed_out_while_it_is_open(
+    hass: HomeAssistant, signed_out_meanwhile: ConfigFlowResult
+) -> None:
+    """Who closes the dialog after the account was signed out is asked to sign in."""
+    flow = hass.config_entries.flow
+    flow.async_abort(signed_out_meanwhile["flow_id"])
     await hass.async_block_till_done(wait_background_tasks=True)
     (asked,) = flow.async_progress()
     assert asked["context"]["source"] == "reauth"
@@ -840,15 +846,11 @@ async def test_signed_out_while_it_is_open(
 async def test_signed_out_before_it_ends(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    ada: Account,
     config_entry: MockConfigEntry,
+    signed_out_meanwhile: ConfigFlowResult,
 ) -> None:
     """Who has just signed in again is not asked to."""
-    await setup_integration(hass, config_entry)
-    again = await config_entry.start_reconfigure_flow(hass)
-    plex.sign_out_everywhere(ada)
-    await config_entry.runtime_data.async_refresh()
-    result = await choose(hass, again, "password")
+    result = await choose(hass, signed_out_meanwhile, "password")
     result = await configure(hass, result, credentials(plex))
     await hass.async_block_till_done(wait_background_tasks=True)
     assert result["reason"] == "reconfigure_successful"

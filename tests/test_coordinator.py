@@ -30,9 +30,9 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 
-from . import PATIENCE, Tick, setup_integration, state_of, until
+from . import PATIENCE, Tick, follow, setup_integration, state_of, until
 from .const import ACCOUNT_POLL, NEW_PLEX_DIRECT, PLEX_DIRECT, SERVER_POLL
-from .listeners import hide, listen
+from .listeners import answer_elsewhere, hide, listen
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -46,7 +46,6 @@ from .plex_emulator import (
     Vanish,
     error,
 )
-from .plex_emulator.emulator import LOOPBACK
 from .plex_emulator.replies import json_answer
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
@@ -438,11 +437,8 @@ async def test_moved_while_off(
     monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.5)
     await setup_integration(hass, config_entry)
     await hass.config_entries.async_unload(config_entry.entry_id)
-    silent = attic.listeners[0]
-    moved = attic.add_listener(ssl_context=authority.server_context(*LOOPBACK))
-    await moved.start()
-    attic.listing.connections = [Connection.at(moved.url)]
-    silent.latency = 60
+    attic.listeners[0].latency = 60
+    await answer_elsewhere(attic, authority)
     await hass.config_entries.async_setup(config_entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
@@ -821,11 +817,7 @@ async def test_plain_http_of_a_shared_server(
     library.listing.connections = [Connection.at(library.url)]
     plex.share(library, ada, public_address_matches=True)
     await setup_integration(hass, config_entry)
-    hass.config_entries.async_update_entry(
-        config_entry, options={"added_servers": [library.machine_identifier]}
-    )
-    await hass.config_entries.async_reload(config_entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await follow(hass, config_entry, library)
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_OFF
     assert not plex.requests.matching(host="Library")
 

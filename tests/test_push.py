@@ -19,7 +19,7 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 
-from . import Tick, setup_integration, state_of, until
+from . import Tick, follow, setup_integration, state_of, until
 from .const import ACCOUNT_POLL, SERVER_POLL
 from .listeners import move
 from .plex_emulator import (
@@ -572,11 +572,7 @@ async def test_shared_server(
     library = await plex.add_server("Library", owner=grace)
     plex.share(library, ada, public_address_matches=True)
     await setup_integration(hass, config_entry)
-    hass.config_entries.async_update_entry(
-        config_entry, options={"added_servers": [library.machine_identifier]}
-    )
-    await hass.config_entries.async_reload(config_entry.entry_id)
-    await settle(hass)
+    await follow(hass, config_entry, library)
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
     await until(lambda: len(library.push.sockets) == 1)
     await library.map_port("failed", "unreachable")

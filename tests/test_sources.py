@@ -13,7 +13,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 
-from . import setup_integration
+from . import follow, setup_integration
 from .listeners import hide
 from .plex_emulator import (
     Account,
@@ -412,11 +412,7 @@ async def test_followed_shared_server(
     attic.sources = []
     await library.stop()
     await setup_integration(hass, config_entry)
-    hass.config_entries.async_update_entry(
-        config_entry, options={"added_servers": [library.machine_identifier]}
-    )
-    await hass.config_entries.async_reload(config_entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await follow(hass, config_entry, library)
     assert await failure(look_up, library) == "server_unreachable"
     await library.start()
     response = await look_up(library)
@@ -651,11 +647,7 @@ async def test_offline_server_first_in_the_list(
     """Servers that can be reached are asked first, and those of others never."""
     await attic.stop()
     await setup_integration(hass, config_entry)
-    hass.config_entries.async_update_entry(
-        config_entry, options={"added_servers": [library.machine_identifier]}
-    )
-    await hass.config_entries.async_reload(config_entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
+    await follow(hass, config_entry, library)
     cellar.sources = library.sources = []
     plex.requests.clear()
     assert (await look_up(library))["answered_by"] == PLEX_TV

@@ -281,13 +281,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
     def async_remove(self) -> None:
         """Sign out if the flow ends with a token that no entry owns."""
         self._removed = True
-        if self._entry and (
-            self._is_wrong_account
-            if self.source == SOURCE_REAUTH
-            # Nobody was asked to sign in again while it was open.
-            else self._entry.state is ConfigEntryState.LOADED
-            and self._entry.runtime_data.is_signed_out
-        ):
+        if self._entry and self._has_still_to_sign_in(self._entry):
             self._entry.async_start_reauth(self.hass)
         client = self._signed_in
         if self._pin:
@@ -297,6 +291,16 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             self.hass.async_create_background_task(
                 async_sign_out(client), "Plex sign-out"
             )
+
+    @callback
+    def _has_still_to_sign_in(self, entry: PlexConfigEntry) -> bool:
+        """Return if the account needs another sign-in, which nobody asks for now."""
+        if self.source == SOURCE_REAUTH:
+            return self._is_wrong_account
+        # Home Assistant does not ask for one while this flow is open.
+        return (
+            entry.state is ConfigEntryState.LOADED and entry.runtime_data.is_signed_out
+        )
 
     @callback
     def _use_entry(self, entry: PlexConfigEntry) -> None:

@@ -4,7 +4,7 @@ What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 import re
@@ -203,10 +203,10 @@ def _playing(server: PlexServerCoordinator) -> Generator[None]:
 
 
 async def _hand_over(
-    request: web.Request, answer: ClientResponse, headers: Mapping[str, str]
+    request: web.Request, answer: ClientResponse, headers: dict[str, str]
 ) -> web.StreamResponse:
     """Send on what the server sends, as fast as it is taken."""
-    headers = dict(headers) | {
+    headers = headers | {
         name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers
     }
     if answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:

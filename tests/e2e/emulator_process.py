@@ -81,8 +81,8 @@ class EmulatorClient:
         before = len(await self("requests", **tokens))
         await self("restart_server", server=name)
 
-        async def asked() -> bool | None:
-            return len(await self("requests", **tokens)) > before or None
+        async def asked() -> bool:
+            return len(await self("requests", **tokens)) > before
 
         await eventually(asked, f"{name} is asked for a new token")
 

@@ -242,8 +242,8 @@ class Soak:
     async def _rest(self) -> None:
         """Wait until all is well again."""
 
-        async def connected() -> bool | None:
-            return await self.home.state(CONNECTIVITY) == "on" or None
+        async def connected() -> bool:
+            return await self.home.state(CONNECTIVITY) == "on"
 
         await self.plex("start_plex_tv")
         await eventually(connected, f"{SERVER} is connected", 2 * PATIENCE)

@@ -75,8 +75,8 @@ async def test_actions_are_for_administrators_and_automations(
     await home.add_automation(AUTOMATION, _automation(calls))
     await guest.press(BUTTON)
 
-    async def all_answered() -> bool | None:
-        return await home.state(TEXT) == "grace, 46, Library, 1" or None
+    async def all_answered() -> bool:
+        return await home.state(TEXT) == "grace, 46, Library, 1"
 
     await eventually(all_answered, "the automation has got every answer")
     await home.remove_automation(AUTOMATION)
