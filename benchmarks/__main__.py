@@ -20,6 +20,7 @@ PARTS = (
     "setup",
     "connections",
     "refresh",
+    "hostile",
     "quiet_day",
     "failure",
     "push",

@@ -4,8 +4,9 @@ Needs nothing but Python, as peers run where nothing of ours is installed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import gc
 from statistics import median
@@ -13,6 +14,8 @@ import time
 
 # Calls before anything is measured.
 WARM_UP = 30
+# Seconds between two looks at the clock.
+TICK = 0.001
 
 
 class WrongAnswerError(Exception):
@@ -136,3 +139,23 @@ async def compare(
                 seconds[index].append(time.perf_counter() - start)
         medians.append([median(taken) for taken in seconds])
     return medians
+
+
+@asynccontextmanager
+async def stalls() -> AsyncGenerator[Sequence[float]]:
+    """Collect by how much a timer is late, in seconds."""
+    late = [0.0]
+
+    async def watch() -> None:
+        while True:
+            start = time.perf_counter()
+            await asyncio.sleep(TICK)
+            late.append(time.perf_counter() - start - TICK)
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield late
+        # What ends the measurement counts as well.
+        await asyncio.sleep(2 * TICK)
+    finally:
+        watcher.cancel()

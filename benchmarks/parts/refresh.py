@@ -12,8 +12,6 @@ together, which only happens when an account is set up.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 import gc
 from itertools import pairwise
@@ -23,7 +21,7 @@ import time
 from benchmarks.emulator import World, emulated
 from benchmarks.figures import Report, at_most
 from benchmarks.home_assistant import account_in, home_assistant
-from benchmarks.measuring import call_rate_async, verify
+from benchmarks.measuring import call_rate_async, stalls, verify
 from benchmarks.operations import Floor
 from custom_components.plex_account.coordinator import PlexAccountCoordinator
 
@@ -36,8 +34,6 @@ BARE_DURATION = 0.2
 # Seconds, of a coordinator's own choice.
 SPREAD = (0.05, 0.5)
 AT_ONCE = (0.0, 0.0)
-# Seconds between two looks at the clock.
-TICK = 0.001
 
 
 async def run(report: Report) -> None:
@@ -137,9 +133,9 @@ async def _stalls(
     longest = []
     for _ in range(ROUNDS):
         gc.collect()
-        async with _watched() as stalls:
+        async with stalls() as late:
             await _refresh(account, spread)
-        longest.append(1000 * max(stalls))
+        longest.append(1000 * max(late))
     return longest
 
 
@@ -168,23 +164,3 @@ def _verify(account: PlexAccountCoordinator) -> None:
     servers = account.servers.values()
     verify(right=account.last_update_success)
     verify(right=all(server.data.reachable for server in servers))
-
-
-@asynccontextmanager
-async def _watched() -> AsyncGenerator[Sequence[float]]:
-    """Collect by how much a timer is late, in seconds."""
-    late = [0.0]
-
-    async def watch() -> None:
-        while True:
-            start = time.perf_counter()
-            await asyncio.sleep(TICK)
-            late.append(time.perf_counter() - start - TICK)
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield late
-        # What ends the measurement counts as well.
-        await asyncio.sleep(2 * TICK)
-    finally:
-        watcher.cancel()

@@ -105,9 +105,9 @@ async def test_soak(
     assert figures.after.sockets <= figures.before.sockets
     assert figures.after.objects < figures.before.objects + MORE_OBJECTS
     if wanted:
-        # The memory of the whole process, in which other tests would be seen too.
+        # Of the whole process and the machine, where other tests would be seen too.
         assert figures.after.megabytes < figures.before.megabytes + MORE_MEGABYTES
-    assert figures.stopwatch.callback < MAX_CALLBACK, figures.stopwatch.culprit
+        assert figures.stopwatch.callback < MAX_CALLBACK, figures.stopwatch.culprit
     assert "blocking call" not in caplog.text
     await world.server.async_refresh()
     assert world.server.data.reachable

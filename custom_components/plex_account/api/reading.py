@@ -50,8 +50,9 @@ def decode(body: bytes) -> Json:
     if not body:
         return None
     is_xml = body.lstrip().startswith(b"<")
-    # Each value has one of these before it, so it need not be decoded to count them.
-    separators = (b"<", b"=") if is_xml else (b",", b":", b"[")
+    # Each value has one of these before it, so it need not be decoded to count them. An
+    # element of XML has two, as it becomes an object and a list.
+    separators = (b"<", b">", b"=") if is_xml else (b",", b":", b"[")
     if sum(map(body.count, separators)) > MAX_VALUES:
         raise ValueError("Too many values")
     if is_xml:
