@@ -8,7 +8,7 @@ from pathlib import Path
 import re
 import shutil
 import time
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from playwright.async_api import (
     Browser,
@@ -128,8 +128,8 @@ class Folder:
 class Frontend:
     """Home Assistant's frontend in a window of its own."""
 
-    def __init__(self, page: Page, url: str, texts: Texts, album: Album) -> None:
-        """Use a page that is still blank."""
+    def __init__(self, page: Page, url: str, texts: Texts, album: Album | None) -> None:
+        """Use a page that is still blank, or has spoken another language."""
         self.page = page
         self.texts = texts
         self._url = url
@@ -158,15 +158,15 @@ class Frontend:
             )
         else:
             await self.load(path)
-        await expect(self.page.locator("#ha-launch-screen")).to_have_count(0)
 
     async def picture(self, name: str, *, may_clip: bool = False) -> None:
-        """Look at the page once it is complete, and keep a picture of it.
+        """Look at the page once it is complete, and keep a picture if that is wanted.
 
         Lists of Home Assistant may cut texts off.
         """
         seen = await self.page.evaluate(LOOK, PATIENCE)
-        await self._album.keep(name, self.page)
+        if self._album:
+            await self._album.keep(name, self.page)
         texts = [Text(item["text"], item["clipped"]) for item in seen["texts"]]
         if flaws := [*seen["wrong"], *self._flaws(texts, may_clip=may_clip)]:
             raise ViewError(f"{name}: {flaws}")
@@ -181,6 +181,7 @@ class Frontend:
     async def load(self, path: str) -> None:
         """Load a page anew."""
         await self.page.goto(f"{self._url}{path}", wait_until="domcontentloaded")
+        await expect(self.page.locator("#ha-launch-screen")).to_have_count(0)
 
     def _flaws(self, texts: Iterable[Text], *, may_clip: bool) -> Iterable[str]:
         """Return what is wrong with what can be read."""
@@ -395,17 +396,14 @@ async def chromium() -> AsyncGenerator[Browser]:
 async def frontend(
     browser: Browser,
     url: str,
-    album: Album,
+    album: Album | None,
     *,
     token: str | None = None,
-    language: str = "en",
     viewport: ViewportSize = DESKTOP,
-    color_scheme: Literal["dark", "light"] = "light",
 ) -> AsyncGenerator[Frontend]:
     """Open a window; the user who has the token is logged in."""
     context = await browser.new_context(
         viewport=viewport,
-        color_scheme=color_scheme,
         locale="en-GB",
         timezone_id="UTC",
         reduced_motion="reduce",
@@ -416,7 +414,7 @@ async def frontend(
     context.set_default_timeout(TIMEOUT)
     expect.set_options(timeout=TIMEOUT)
     async with context:
-        yield Frontend(await context.new_page(), url, Texts(language), album)
+        yield Frontend(await context.new_page(), url, Texts("en"), album)
 
 
 def _remembered(url: str, token: str) -> Any:

@@ -476,7 +476,6 @@ class Tour:
         path = folder / "diagnostics.json"
         await (await download.value).save_as(path)
         content = json.loads(path.read_text())
-        path.unlink()
         assert content["data"]["account"]["last_error"] is None
         assert "transient-" not in str(content)
         assert USERNAME not in str(content["data"])

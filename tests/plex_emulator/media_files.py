@@ -48,16 +48,28 @@ def stream() -> dict[str, bytes]:
             "hls_list_size": "0",
             "hls_segment_filename": str(path / "%05d.ts"),
         }
-        with av.open(
-            str(path / "index.m3u8"), "w", format="hls", options=options
-        ) as output:
-            _record(output, "aac", "libx264")
+        whole = BytesIO(film("mp4", "libx264", "aac"))
+        with (
+            av.open(whole, "r") as source,
+            av.open(
+                str(path / "index.m3u8"), "w", format="hls", options=options
+            ) as output,
+        ):
+            streams = {
+                stream.index: output.add_stream_from_template(stream)
+                for stream in source.streams
+            }
+            for packet in source.demux():
+                # The last ones of a demuxer are empty.
+                if packet.dts is not None:
+                    packet.stream = streams[packet.stream_index]
+                    output.mux(packet)
         return {file.name: file.read_bytes() for file in path.iterdir()}
 
 
 def _record(output: OutputContainer, audio: str, video: str | None = None) -> None:
     """Record a tone, and pictures with it."""
-    sound = output.add_stream(audio, rate=SAMPLE_RATE, layout="stereo")
+    sound = output.add_stream(audio, rate=SAMPLE_RATE, layout="mono")
     assert isinstance(sound, AudioStream)
     pictures: VideoStream | None = None
     if video:
