@@ -285,7 +285,7 @@ def identity() -> ClientIdentity:
 
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_no_answer_is_too_large(identity: ClientIdentity, kind: str) -> None:
-    """Nothing is made of an answer of any size; how long it takes is in the benchmarks."""
+    """Nothing is made of an answer of any size; benchmarks tell how long it takes."""
     with thread_server(HOSTILE[kind]) as url:
         async with ClientSession() as session:
             server = PlexServerClient(session, identity, base_url=url, token=None)
