@@ -1,17 +1,28 @@
 """What is no connection that works."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 import socket
 
-from aiohttp import ClientSession, TCPConnector
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
 from aiohttp.abc import ResolveResult
 import pytest
 from yarl import URL
 
-from custom_components.plex_account.api import ClientIdentity, PlexConnectionError
+from custom_components.plex_account.api import (
+    ClientIdentity,
+    PlexConnectionError,
+    PlexTimeoutError,
+    http,
+)
+from custom_components.plex_account.api.http import PlexSession
 from tests.plex_emulator import LoopbackResolver
 
 from . import TOKEN, request
 from .sockets import raw_server
+
+ELSEWHERE = URL("http://nowhere.invalid")
 
 
 class PlainResolver(LoopbackResolver):
@@ -71,3 +82,61 @@ async def test_bad_name(
     async with ClientSession(connector=connector) as session:
         with pytest.raises(PlexConnectionError):
             await request(session, identity, "GET", URL(f"http://{host}:1"))
+
+
+class SlowResolver(LoopbackResolver):
+    """Takes its time to find nothing."""
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_INET,
+    ) -> list[ResolveResult]:
+        """Fail when nobody waits for it any more."""
+        await asyncio.sleep(0.2)
+        return await super().resolve(host, port, family)
+
+
+async def get(session: PlexSession) -> None:
+    """Send a request."""
+    await session.request("GET", ELSEWHERE, size=1, retries=0)
+
+
+async def stream(session: PlexSession) -> None:
+    """Begin to read a file."""
+    await session.stream("GET", ELSEWHERE, token=TOKEN, headers={})
+
+
+async def listen(session: PlexSession) -> None:
+    """Begin to listen."""
+    await anext(session.listen(ELSEWHERE, token=TOKEN, params={}))
+
+
+@pytest.mark.parametrize("begin", [get, stream, listen])
+@pytest.mark.parametrize("by_itself", [True, False])
+async def test_name_that_fails_late(
+    identity: ClientIdentity,
+    monkeypatch: pytest.MonkeyPatch,
+    begin: Callable[[PlexSession], Coroutine[None, None, None]],
+    by_itself: bool,
+) -> None:
+    """Nothing is logged of a name that fails when nobody waits for it any more."""
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: errors.append(context)
+    )
+    if by_itself:
+        timeout = ClientTimeout(connect=0.1)
+        monkeypatch.setattr(http, "_TIMEOUT", timeout)
+        monkeypatch.setattr(http, "STREAM_TIMEOUT", timeout)
+        monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.1)
+    async with ClientSession(connector=TCPConnector(resolver=SlowResolver())) as own:
+        begun = asyncio.create_task(begin(PlexSession(own, identity)))
+        await asyncio.sleep(0.05)
+        if not by_itself:
+            begun.cancel()
+        with suppress(asyncio.CancelledError, PlexTimeoutError):
+            await begun
+        await asyncio.sleep(0.3)
+    assert errors == []

@@ -30,7 +30,7 @@ from .exceptions import (
 )
 from .reading import Json, decode, one_line
 from .refusals import refusal
-from .transport import connecting, once, prepare
+from .transport import connecting, once, prepare, quiet
 
 # Seconds. The total covers all attempts and the pauses between them.
 CONNECT_TIMEOUT = 5
@@ -146,6 +146,7 @@ class PlexSession:
         """Keep what every request needs; nothing is sent."""
         self._session = session
         self._headers = identity.headers
+        self._once = partial(once, session.connector)
 
     async def request(
         self,
@@ -186,7 +187,7 @@ class PlexSession:
             timeout=_TIMEOUT,
             read_bufsize=READ_SIZE,
             server_hostname=None if address is None else url.host,
-            middlewares=(once,),
+            middlewares=(self._once,),
         )
         what = f"{method} {url.path}"
         retries_left = retries if method == "GET" else 0
@@ -252,7 +253,7 @@ class PlexSession:
                     timeout=STREAM_TIMEOUT,
                     read_bufsize=STREAM_SIZE,
                     server_hostname=None if address is None else url.host,
-                    middlewares=(once,),
+                    middlewares=(self._once,),
                 )
         if response.status in _STREAM_STATUSES:
             return response
@@ -279,7 +280,8 @@ class PlexSession:
             req: ClientRequest, handler: ClientHandlerType
         ) -> ClientResponse:
             prepare(req)
-            response = await handler(req)
+            with quiet(self._session.connector):
+                response = await handler(req)
             if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
                 # Not to be redirected either, which would take the token along.
                 response.close()

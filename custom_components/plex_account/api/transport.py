@@ -1,11 +1,13 @@
 """How aiohttp is kept from more than it is told, and what its errors stand for."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from typing import Final, override
 
 from aiohttp import (
+    BaseConnector,
     ClientConnectorDNSError,
     ClientError,
     ClientHandlerType,
@@ -48,11 +50,31 @@ def connecting(what: str) -> Generator[None]:
         raise _connection_error(err, what) from _harmless(err)
 
 
-async def once(req: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+@contextmanager
+def quiet(connector: BaseConnector | None) -> Generator[None]:
+    """Let nothing be logged of a name that fails when nobody waits for it any more.
+
+    aiohttp shields a name server's answer, and asyncio tells of what fails behind a
+    shield as an error that nobody has expected.
+    """
+    try:
+        yield
+    except asyncio.CancelledError, TimeoutError:
+        # Neither of these has a public name, so there may come a day without them.
+        log = vars(asyncio.tasks).get("_log_on_exception")
+        for task in vars(connector).get("_resolve_host_tasks", ()):
+            task.remove_done_callback(log)
+        raise
+
+
+async def once(
+    connector: BaseConnector | None, req: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
     """Send a request, and do not let aiohttp send it again by itself."""
     prepare(req)
     try:
-        response = await handler(req)
+        with quiet(connector):
+            response = await handler(req)
     except (ClientOSError, ServerDisconnectedError) as err:
         # As one of its own errors, aiohttp would send a DELETE or a GET again.
         what = f"{req.method} {req.url.path}"
