@@ -521,8 +521,28 @@ async def test_nothing_there(
     told = f"There is nothing at {identifier}|does not have this"
     with pytest.raises(BrowseError, match=told):
         await media_source.async_browse_media(hass, f"{ROOT}/{identifier}")
-    with pytest.raises(Unresolvable, match=told):
+    with pytest.raises(Unresolvable, match=f"{told}|Only films"):
         await media_source.async_resolve_media(hass, f"{ROOT}/{identifier}", None)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/{account}",
+        "/{account}/{server}",
+        "/{account}/{server}/section/1",
+        "/{account}/{server}/playlists",
+    ],
+)
+async def test_list_is_not_playable(
+    hass: HomeAssistant, panel: Panel, ada: Account, attic: MediaServer, path: str
+) -> None:
+    """Who wants to play a list is told what can be played."""
+    identifier = path.format(account=ada.user.uuid, server=attic.machine_identifier)
+    assert await media_source.async_browse_media(hass, f"{ROOT}{identifier}")
+    with pytest.raises(Unresolvable, match="Choose one in the Media panel"):
+        await media_source.async_resolve_media(hass, f"{ROOT}{identifier}", None)
 
 
 async def test_not_playable(

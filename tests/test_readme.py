@@ -462,7 +462,10 @@ async def test_item_on_a_player(
     told = async_mock_service(hass, "persistent_notification", "create")
     await run(response=False, title="Nobody's", player=TELEVISION)
     (call,) = told
-    message = "Your Plex servers have nothing that is called Nobody's."
+    message = (
+        "No Plex server that can be reached has a film, an episode or a song that is "
+        "called Nobody's."
+    )
     assert shown(call)["message"] == message
 
 
