@@ -30,6 +30,10 @@ from .plex_emulator.replies import Answer, json_answer
 
 MEDIA = [{"Part": [{"key": "/library/parts/1/2/file.mp4"}]}]
 ROOT = f"media-source://{DOMAIN}"
+# What is told of an identifier that is nothing for anybody, or not for a player.
+NOTHING = "There is nothing at {}"
+GONE = "does not have this item"
+LIST = "Choose one of them in the Media panel"
 HLS = "application/x-mpegURL"
 
 
@@ -500,28 +504,33 @@ async def test_server_down(
 
 
 @pytest.mark.parametrize(
-    "path",
+    ("path", "told", "told_player"),
     [
-        "nobody",
-        "{account}/nothing",
-        "{account}/{server}/item/x",
-        "{account}/{server}/item/../../security/token",
-        "{account}/{server}/shelf/other",
-        "{account}/{server}/section/99",
-        "{account}/{server}/section/1/..%2f",
-        "{account}/{server}/item/99999",
-        "{account}/{server}/playlist/99999",
+        ("nobody", NOTHING, NOTHING),
+        ("{account}/nothing", NOTHING, NOTHING),
+        ("{account}/{server}/item/x", NOTHING, NOTHING),
+        ("{account}/{server}/item/../../security/token", NOTHING, NOTHING),
+        ("{account}/{server}/shelf/other", NOTHING, LIST),
+        ("{account}/{server}/section/99", NOTHING, LIST),
+        ("{account}/{server}/section/1/..%2f", NOTHING, NOTHING),
+        ("{account}/{server}/item/99999", GONE, GONE),
+        ("{account}/{server}/playlist/99999", GONE, LIST),
     ],
 )
 async def test_nothing_there(
-    hass: HomeAssistant, panel: Panel, ada: Account, attic: MediaServer, path: str
+    hass: HomeAssistant,
+    panel: Panel,
+    ada: Account,
+    attic: MediaServer,
+    path: str,
+    told: str,
+    told_player: str,
 ) -> None:
     """What is named wrongly is told, and is nothing that can be played."""
     identifier = path.format(account=ada.user.uuid, server=attic.machine_identifier)
-    told = f"There is nothing at {identifier}|does not have this"
-    with pytest.raises(BrowseError, match=told):
+    with pytest.raises(BrowseError, match=told.format(identifier)):
         await media_source.async_browse_media(hass, f"{ROOT}/{identifier}")
-    with pytest.raises(Unresolvable, match=f"{told}|Only films"):
+    with pytest.raises(Unresolvable, match=told_player.format(identifier)):
         await media_source.async_resolve_media(hass, f"{ROOT}/{identifier}", None)
 
 
@@ -538,10 +547,10 @@ async def test_nothing_there(
 async def test_list_is_not_playable(
     hass: HomeAssistant, panel: Panel, ada: Account, attic: MediaServer, path: str
 ) -> None:
-    """Who wants to play a list is told what can be played."""
+    """Who wants to play a list is told what can be."""
     identifier = path.format(account=ada.user.uuid, server=attic.machine_identifier)
     assert await media_source.async_browse_media(hass, f"{ROOT}{identifier}")
-    with pytest.raises(Unresolvable, match="Choose one in the Media panel"):
+    with pytest.raises(Unresolvable, match=LIST):
         await media_source.async_resolve_media(hass, f"{ROOT}{identifier}", None)
 
 

@@ -6,13 +6,12 @@ Run by weight: python -m benchmarks.parts.bare_servers
 
 import asyncio
 from datetime import timedelta
-import gc
 import logging
 import tracemalloc
 
 from benchmarks.emulator import emulated
 from benchmarks.home_assistant import DOMAIN, account_in, home_assistant
-from benchmarks.parts.newly_started import IDLE
+from benchmarks.parts.newly_started import at_rest
 from benchmarks.serving import serve_async
 from custom_components.plex_account.binary_sensor import CONNECTIVITY
 from custom_components.plex_account.button import RENEW_TRANSIENT_TOKEN
@@ -95,8 +94,8 @@ async def _add_servers(hass: HomeAssistant, entry: ConfigEntry, count: int) -> N
             await platforms[domain].async_add_entities(added)
 
 
-async def _weigh(servers: int) -> int:
-    """Return the bytes allocated with so many of them."""
+async def _weigh(servers: int) -> tuple[int, int]:
+    """Return the bytes allocated for so many: all, and those not for sockets."""
     tracemalloc.start()
     async with (
         emulated() as world,
@@ -104,10 +103,7 @@ async def _weigh(servers: int) -> int:
         account_in(hass, world) as entry,
     ):
         await _add_servers(hass, entry, servers)
-        await asyncio.sleep(IDLE)
-        gc.collect()
-        size, _ = tracemalloc.get_traced_memory()
-    return size
+        return await at_rest()
 
 
 if __name__ == "__main__":

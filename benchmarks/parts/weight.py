@@ -31,7 +31,7 @@ async def run(report: Report) -> None:
         async with Child.module("parts.newly_started") as child:
             sizes[servers] = await child("weigh", servers=servers)
         async with Child.module("parts.bare_servers") as child:
-            bare_sizes[servers] = await child("weigh", servers=servers)
+            _, bare_sizes[servers] = await child("weigh", servers=servers)
     everything, beside = (
         (many - few) / (MANY - FEW) / 1000
         for few, many in zip(sizes[FEW], sizes[MANY], strict=True)

@@ -208,6 +208,8 @@ class PlexMediaSource(MediaSource):
         _, server, path = self._place(item)
         match = _LIST.fullmatch(path)
         if server is None or match is None or match["kind"] != "item":
+            if path and not match and not _SHELF.fullmatch(path):
+                raise _unknown(item.identifier)
             raise Unresolvable(**translation("choose_title"))
         found = await async_ask_library(
             server, lambda library: library.get_item(match["key"])

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 import gzip
 import random
+import threading
 import traceback
 
 from aiohttp import ClientSession, ClientTimeout, ServerTimeoutError
@@ -21,6 +22,7 @@ from custom_components.plex_account.api import (
     PlexTimeoutError,
     http,
 )
+from custom_components.plex_account.api.http import PlexSession
 from custom_components.plex_account.api.reading import Json
 from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
@@ -493,6 +495,18 @@ async def test_largest_body(fetch: Fetch, plex: PlexEmulator, packed: bool) -> N
     answer(plex, pack(largest + b" "), 401, headers=encoding)
     with pytest.raises(PlexAuthenticationError):
         await fetch()
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_where_a_body_is_read(
+    session: ClientSession, identity: ClientIdentity, plex: PlexEmulator, more: int
+) -> None:
+    """A large body is read in a thread, so that nobody else has to wait for it."""
+    answer(plex, b'"' + b"x" * (http.MAX_INLINE_SIZE - 2 + more) + b'"')
+    plex_session = PlexSession(session, identity)
+    found = await plex_session.request("GET", URL(f"{plex.url}{PATH}"), size=MEGABYTE)
+    reader = await found.read(lambda _: threading.current_thread())
+    assert (reader is threading.main_thread()) is not bool(more)
 
 
 @pytest.mark.parametrize("fault", [Flood(64), gzip_bomb(64)], ids=["flood", "bomb"])

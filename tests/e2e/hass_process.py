@@ -39,6 +39,8 @@ homeassistant:
 frontend:
 config:
 automation: !include automations.yaml
+# For the scripts of the documentation, for who tries them in the demo.
+script: !include scripts.yaml
 input_button:
   show:
     name: Show
@@ -124,6 +126,7 @@ class HassProcess(Child):
         _store(self.storage, "onboarding", 4, {"done": ONBOARDED})
         _store(self.storage, "core.analytics", 1, ANALYTICS)
         (self._config / "automations.yaml").write_text("[]\n")
+        (self._config / "scripts.yaml").write_text("{}\n")
         (self._config / "configuration.yaml").write_text(
             CONFIGURATION.format(url=self.url)
         )

@@ -105,7 +105,7 @@ async def test_soak(
     assert figures.after.sockets <= figures.before.sockets
     assert figures.after.objects < figures.before.objects + MORE_OBJECTS
     if wanted:
-        # Of the whole process and the machine, where other tests would be seen too.
+        # Of the whole process, where other tests would be seen, and of the machine.
         assert figures.after.megabytes < figures.before.megabytes + MORE_MEGABYTES
         assert figures.stopwatch.callback < MAX_CALLBACK, figures.stopwatch.culprit
     assert "blocking call" not in caplog.text

@@ -146,6 +146,7 @@ class PlexSession:
         """Keep what every request needs; nothing is sent."""
         self._session = session
         self._headers = identity.headers
+        self._connector = session.connector
         self._once = partial(once, session.connector)
 
     async def request(
@@ -280,7 +281,7 @@ class PlexSession:
             req: ClientRequest, handler: ClientHandlerType
         ) -> ClientResponse:
             prepare(req)
-            with quiet(self._session.connector):
+            with quiet(self._connector):
                 response = await handler(req)
             if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
                 # Not to be redirected either, which would take the token along.

@@ -52,17 +52,16 @@ def connecting(what: str) -> Generator[None]:
 
 @contextmanager
 def quiet(connector: BaseConnector | None) -> Generator[None]:
-    """Let nothing be logged of a name that fails when nobody waits for it any more.
-
-    aiohttp shields a name server's answer, and asyncio tells of what fails behind a
-    shield as an error that nobody has expected.
-    """
+    """Let nothing be logged of a name that fails when nobody waits for it any more."""
+    # aiohttp shields a look-up, and asyncio logs what fails behind a shield as an error
+    # that nobody has expected. Neither of the two that are needed here has a public
+    # name, so there may come a day without them.
+    before = set(getattr(connector, "_resolve_host_tasks", ()))
     try:
         yield
     except asyncio.CancelledError, TimeoutError:
-        # Neither of these has a public name, so there may come a day without them.
         log = vars(asyncio.tasks).get("_log_on_exception")
-        for task in vars(connector).get("_resolve_host_tasks", ()):
+        for task in getattr(connector, "_resolve_host_tasks", before) - before:
             task.remove_done_callback(log)
         raise
 
