@@ -50,12 +50,11 @@ TOKEN = re.compile(r"\b(?:[a-z]+-token|pin-code|transient)-[0-9a-z]{8}[0-9a-z-]*
 
 # Memory that the process only keeps to use it again is no growth.
 GIVE_BACK = """
-import ctypes, gc
+import ctypes, gc, os
 gc.collect()
 ctypes.CDLL(None).malloc_trim(0)
+os.remove({script!r})
 """
-# Seconds that it may take to do so.
-PAUSE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +68,13 @@ class Used:
     async def by(cls, hass: HassProcess) -> Used:
         """Look at a process, once it has given back what it does not need."""
         script = hass.folder / "give_back.py"
-        script.write_text(GIVE_BACK)
+        script.write_text(GIVE_BACK.format(script=str(script)))
         sys.remote_exec(hass.pid, str(script))
-        await asyncio.sleep(PAUSE)
+
+        async def given_back() -> bool:
+            return not script.exists()
+
+        await eventually(given_back, "what is not needed is given back", PATIENCE)
         folder = Path(f"/proc/{hass.pid}")
         pages = int((folder / "statm").read_text().split()[1])
         sockets = 0
