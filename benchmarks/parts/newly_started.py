@@ -40,8 +40,9 @@ def _modules() -> list[str]:
 async def _time_import() -> float:
     """Return the milliseconds that importing the integration takes."""
     async with home_assistant():
-        for name in (*PLATFORMS, "repairs", "system_health"):
+        for name in (*PLATFORMS, "media_source", "repairs", "system_health"):
             importlib.import_module(f"homeassistant.components.{name}")
+        importlib.import_module("homeassistant.helpers.update_coordinator")
         # Made by the interpreter once after each update, so not part of a start.
         verify(right=not sys.dont_write_bytecode)
         verify(right=PACKAGE not in sys.modules)
