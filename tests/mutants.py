@@ -34,7 +34,7 @@ ELSEWHERE = {
     ),
     "api.exceptions": ("api/http", "api/refusals"),
     "api.http": (
-        *("api/http", "api/streams", "api/server", "api/plex_tv"),
+        *("api/http", "api/transport", "api/streams", "api/server", "api/plex_tv"),
         *("http", "hls"),
     ),
     "api.library": ("api/library", "media_source", "services"),
