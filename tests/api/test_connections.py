@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-import socket
 import time
 
 from aiohttp import ClientSession, ClientTimeout, TCPConnector
-from aiohttp.abc import ResolveResult
 import pytest
 from yarl import URL
 
@@ -772,27 +770,15 @@ async def test_no_encryption_for_a_name_that_resolves(
     assert plex.requests == []
 
 
-class HangingResolver(LoopbackResolver):
-    """Never finds anything, and never says so."""
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,
-    ) -> list[ResolveResult]:
-        """Look a name up for ever."""
-        await asyncio.get_running_loop().create_future()
-        return []
-
-
 async def test_hanging_name(
     identity: ClientIdentity, attic: MediaServer, authority: CertificateAuthority
 ) -> None:
     """Where name servers do not answer, an address is not kept waiting for them."""
     listener = attic.add_listener(ssl_context=authority.server_context(NAME))
     await listener.start()
-    connector = TCPConnector(ssl=authority.client_context(), resolver=HangingResolver())
+    connector = TCPConnector(
+        ssl=authority.client_context(), resolver=LoopbackResolver(delay=60)
+    )
     async with ClientSession(connector=connector) as session:
         start = time.monotonic()
         prober = Prober(session, identity, attic.machine_identifier)

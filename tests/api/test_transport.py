@@ -84,20 +84,6 @@ async def test_bad_name(
             await request(session, identity, "GET", URL(f"http://{host}:1"))
 
 
-class SlowResolver(LoopbackResolver):
-    """Takes its time to find nothing."""
-
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,
-    ) -> list[ResolveResult]:
-        """Fail when nobody waits for it any more."""
-        await asyncio.sleep(0.2)
-        return await super().resolve(host, port, family)
-
-
 async def get(session: PlexSession) -> None:
     """Send a request."""
     await session.request("GET", ELSEWHERE, size=1, retries=0)
@@ -131,7 +117,8 @@ async def test_name_that_fails_late(
         monkeypatch.setattr(http, "_TIMEOUT", timeout)
         monkeypatch.setattr(http, "STREAM_TIMEOUT", timeout)
         monkeypatch.setattr(http, "CONNECT_TIMEOUT", 0.1)
-    async with ClientSession(connector=TCPConnector(resolver=SlowResolver())) as own:
+    connector = TCPConnector(resolver=LoopbackResolver(delay=0.2))
+    async with ClientSession(connector=connector) as own:
         begun = asyncio.create_task(begin(PlexSession(own, identity)))
         await asyncio.sleep(0.05)
         if not by_itself:

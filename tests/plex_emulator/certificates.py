@@ -1,5 +1,6 @@
 """Certificates and names, for the addresses at which a server is reached by HTTPS."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -68,9 +69,10 @@ class CertificateAuthority:
 class LoopbackResolver(AbstractResolver):
     """Resolves names that match a pattern to 127.0.0.1, and no other name."""
 
-    def __init__(self, *patterns: str) -> None:
-        """Know these names, such as *.plex.direct."""
+    def __init__(self, *patterns: str, delay: float = 0) -> None:
+        """Know these names, such as *.plex.direct, and take some seconds for each."""
         self.patterns = list(patterns)
+        self.delay = delay
 
     async def resolve(
         self,
@@ -79,6 +81,8 @@ class LoopbackResolver(AbstractResolver):
         family: socket.AddressFamily = socket.AF_INET,
     ) -> list[ResolveResult]:
         """Look a name up without asking anyone."""
+        if self.delay:
+            await asyncio.sleep(self.delay)
         if not any(fnmatchcase(host, pattern) for pattern in self.patterns):
             raise OSError(socket.EAI_NONAME, "Name does not resolve")
         result = ResolveResult(
