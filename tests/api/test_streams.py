@@ -207,7 +207,7 @@ async def test_nothing_comes(
         await plex_session.stream(
             "GET", URL(f"{attic.url}{FILE}"), token=TOKEN, headers={}
         )
-    with pytest.raises(kind, match=f"WebSocket {PUSH}: "):
+    with pytest.raises(kind, match=f"GET {PUSH}: "):
         await anext(
             plex_session.listen(URL(f"{attic.url}{PUSH}"), token=TOKEN, params={})
         )
@@ -391,7 +391,7 @@ async def test_not_for_everybody(
 ) -> None:
     """A server may not let us listen."""
     with pytest.raises(
-        PlexAuthenticationError, match=f"WebSocket {PUSH}: HTTP 401"
+        PlexAuthenticationError, match=f"GET {PUSH}: HTTP 401"
     ) as raised:
         await anext(
             plex_session.listen(URL(f"{attic.url}{PUSH}"), token=None, params={})

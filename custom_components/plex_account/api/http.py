@@ -30,7 +30,7 @@ from .exceptions import (
 )
 from .reading import Json, decode, one_line
 from .refusals import refusal
-from .transport import connecting, once, prepare, quiet
+from .transport import connecting, once
 
 # Seconds. The total covers all attempts and the pauses between them.
 CONNECT_TIMEOUT = 5
@@ -146,7 +146,6 @@ class PlexSession:
         """Keep what every request needs; nothing is sent."""
         self._session = session
         self._headers = identity.headers
-        self._connector = session.connector
         self._once = partial(once, session.connector)
 
     async def request(
@@ -275,14 +274,12 @@ class PlexSession:
         None is yielded once it is open; messages that can't be read are passed over.
         `address` is as for a request. Raises a PlexError if it does not come about.
         """
-        what = f"WebSocket {url.path}"
+        what = f"GET {url.path}"
 
         async def upgrade(
             req: ClientRequest, handler: ClientHandlerType
         ) -> ClientResponse:
-            prepare(req)
-            with quiet(self._connector):
-                response = await handler(req)
+            response = await self._once(req, handler)
             if response.status != HTTPStatus.SWITCHING_PROTOCOLS:
                 # Not to be redirected either, which would take the token along.
                 response.close()
@@ -290,7 +287,7 @@ class PlexSession:
             return response
 
         async with ClientSession(
-            # The connections are the same, but this one has no cookies.
+            # The connections are the same; but only a session upgrades by a middleware.
             connector=self._session.connector,
             connector_owner=False,
             middlewares=(upgrade,),

@@ -32,12 +32,6 @@ from .exceptions import (
 MAX_INTERIM: Final = 8
 
 
-def prepare(req: ClientRequest) -> None:
-    """Let a request have no cookies, and not be answered for ever."""
-    req.headers.pop(hdrs.COOKIE, None)
-    req.response_class = _Response
-
-
 @contextmanager
 def connecting(what: str) -> Generator[None]:
     """Turn what aiohttp raises where a connection fails into a PlexError."""
@@ -50,8 +44,26 @@ def connecting(what: str) -> Generator[None]:
         raise _connection_error(err, what) from _harmless(err)
 
 
+async def once(
+    connector: BaseConnector | None, req: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
+    """Send a request without cookies, and do not let aiohttp do so again by itself."""
+    req.headers.pop(hdrs.COOKIE, None)
+    req.response_class = _Response
+    try:
+        with _quiet(connector):
+            response = await handler(req)
+    except (ClientOSError, ServerDisconnectedError) as err:
+        # As one of its own errors, aiohttp would send a DELETE or a GET again.
+        what = f"{req.method} {req.url.path}"
+        raise _connection_error(err, what) from _harmless(err)
+    if response.cookies:
+        response.cookies = SimpleCookie()
+    return response
+
+
 @contextmanager
-def quiet(connector: BaseConnector | None) -> Generator[None]:
+def _quiet(connector: BaseConnector | None) -> Generator[None]:
     """Let nothing be logged of a name that fails when nobody waits for it any more."""
     # aiohttp shields a look-up, and asyncio logs what fails behind a shield as an error
     # that nobody has expected. Neither of the two that are needed here has a public
@@ -64,23 +76,6 @@ def quiet(connector: BaseConnector | None) -> Generator[None]:
         for task in getattr(connector, "_resolve_host_tasks", before) - before:
             task.remove_done_callback(log)
         raise
-
-
-async def once(
-    connector: BaseConnector | None, req: ClientRequest, handler: ClientHandlerType
-) -> ClientResponse:
-    """Send a request, and do not let aiohttp send it again by itself."""
-    prepare(req)
-    try:
-        with quiet(connector):
-            response = await handler(req)
-    except (ClientOSError, ServerDisconnectedError) as err:
-        # As one of its own errors, aiohttp would send a DELETE or a GET again.
-        what = f"{req.method} {req.url.path}"
-        raise _connection_error(err, what) from _harmless(err)
-    if response.cookies:
-        response.cookies = SimpleCookie()
-    return response
 
 
 class _Response(ClientResponse):
