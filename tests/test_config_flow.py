@@ -654,6 +654,23 @@ async def test_link_expires(
     assert hass.config_entries.async_entries(DOMAIN)
 
 
+async def test_link_expires_claimed(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    lin: Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A code that was used, but nobody knows by whom, leaves no token behind."""
+    monkeypatch.setattr(plex_tv, "SHORT_LIFETIME", 1.1)
+    result = await start(hass, "password")
+    result = await configure(hass, result, with_code(plex))
+    plex.faults.add(error(500), path="/api/v2/user")
+    plex.claim_pin(plex.tv.pins[0].code, lin)
+    result = await go_on(hass, result)
+    assert result["step_id"] == "pin_expired"
+    assert not plex.tv.tokens
+
+
 async def test_link_rejected(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:

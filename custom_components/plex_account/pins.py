@@ -15,6 +15,7 @@ from .api import (
     User,
 )
 from .const import LOGGER
+from .identity import async_sign_out
 
 # Seconds between two looks at whether a PIN was claimed.
 POLL_INTERVAL = 2
@@ -58,6 +59,9 @@ class PinSignIn:
             except PlexError as err:
                 # The PIN outlives what ails plex.tv or the way to it.
                 interval = max(interval, err.retry_after or 0)
+        if self.client.token is not None:
+            # It was claimed, but plex.tv has not told by whom.
+            await async_sign_out(self.client)
         return None
 
     async def _async_pause(self, seconds: float) -> None:

@@ -20,7 +20,7 @@ from .world import World
 
 LOOKUPS = 1000
 RESTARTS = 200
-# Connections that the last who asked at once may keep: two callers, a poll, the account.
+# Connections that those who asked last may keep: two callers, a poll, the account.
 KEPT = 4
 # Milliseconds for which nothing may keep the event loop from going on.
 MAX_CALLBACK = 50
