@@ -452,10 +452,10 @@ async def test_several_accounts(
     assert titles_of(await panel.open("grace")) == ["Cellar"]
     found = await panel.ask("search_media", ROOT, search_query="lanterns")
     assert [each["title"] for each in found["result"]["result"]] == [
-        "Night of the lanterns (1954)",
-        "Night of the lanterns (1954)",
-        "The Lanterns",
-        "The Lanterns",
+        "Night of the lanterns (1954) · Attic",
+        "Night of the lanterns (1954) · Cellar",
+        "The Lanterns · Attic",
+        "The Lanterns · Cellar",
     ]
 
 

@@ -1,6 +1,6 @@
 """What the media panel shows: items of a library, and the folders that they are in."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
@@ -77,7 +77,7 @@ def page_node(
         title,
         [
             *(
-                item_node(hass, server, item, told=is_mixed or films[item.title] > 1)
+                _item_node(hass, server, item, told=is_mixed or films[item.title] > 1)
                 for item in page.items
                 if item.is_folder or item.files
             ),
@@ -94,7 +94,25 @@ def page_node(
     )
 
 
-def item_node(
+def found_nodes(
+    hass: HomeAssistant, found: Sequence[tuple[PlexServerCoordinator, Item]]
+) -> list[BrowseMediaSource]:
+    """Return what a search has found, and which server has it if several do."""
+    shown = [
+        (server, _item_node(hass, server, item, told=True))
+        for server, item in found
+        if item.is_folder or item.files
+    ]
+    servers: defaultdict[str, set[PlexServerCoordinator]] = defaultdict(set)
+    for server, node in shown:
+        servers[node.title].add(server)
+    for server, node in shown:
+        if len(servers[node.title]) > 1:
+            node.title = f"{node.title} · {server.data.resource.name}"
+    return [node for _, node in shown]
+
+
+def _item_node(
     hass: HomeAssistant, server: PlexServerCoordinator, item: Item, *, told: bool
 ) -> BrowseMediaSource:
     """Return an item, with what tells it from others of its title if that is wanted."""

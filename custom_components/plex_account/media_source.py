@@ -53,7 +53,7 @@ from .media import (
     picture_params,
     server_identifier,
 )
-from .media_nodes import SECTION_CLASSES, folder, item_node, page_node
+from .media_nodes import SECTION_CLASSES, folder, found_nodes, page_node
 from .server_coordinator import PlexServerCoordinator
 from .texts import async_text
 
@@ -122,11 +122,7 @@ class PlexMediaSource(MediaSource):
                 query.search_query,
                 SEARCH_LIMIT,
             )
-        nodes = [
-            item_node(self.hass, server, item, told=True)
-            for server, item in found
-            if item.is_folder or item.files
-        ]
+        nodes = found_nodes(self.hass, found)
         wanted = query.media_filter_classes
         return SearchMedia(
             result=[node for node in nodes if not wanted or node.media_class in wanted]
