@@ -139,6 +139,30 @@ async def test_rotated_token(
     assert {request.token for request in plex.requests} == {rotated[CONF_TOKEN]}
 
 
+async def test_unloaded_while_a_token_is_stored(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+) -> None:
+    """An account that is unloaded meanwhile does not begin to follow a server."""
+    await setup_integration(hass, config_entry)
+    account = config_entry.runtime_data
+    plex.tv.rotate(plex.tv.tokens[0])
+    await plex.add_server("Cellar", owner=ada)
+    async with account.store._store._write_lock:
+        account.config_entry.async_create_task(hass, account.async_refresh())
+        await until(lambda: bool(account.store._rotation))
+        unload = asyncio.create_task(
+            hass.config_entries.async_unload(config_entry.entry_id)
+        )
+        await until(lambda: account._shutdown_requested)
+    await unload
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not account.servers
+    assert not plex.requests.matching(host="Cellar")
+
+
 async def test_plex_tv_down(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -161,12 +161,13 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         if data.user.uuid != self.config_entry.unique_id:
             # Whoever it is, nothing of it is taken over.
             raise UpdateFailed(**translation("unexpected_response", name=PLEX_TV))
-        if self._shutdown_requested:
-            # The account was unloaded, or even removed, while it was asked for.
-            return data
-        await self._async_keep_token(data.user)
-        self.store.async_set_account(data.user, data.servers.values())
-        await self._async_update_servers(data)
+        # The account may be unloaded, or even removed, while it is asked for.
+        if not self._shutdown_requested:
+            await self._async_keep_token(data.user)
+            self.store.async_set_account(data.user, data.servers.values())
+        # Or while its new token is stored.
+        if not self._shutdown_requested:
+            await self._async_update_servers(data)
         return data
 
     @callback
