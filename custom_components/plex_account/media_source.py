@@ -31,6 +31,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .access import async_ask_library, async_stream
 from .api import (
+    FIRST_CHARACTER,
     PAGE_SIZE,
     PICTURE_TYPES,
     Item,
@@ -71,7 +72,7 @@ SHELVES: Final = {
 
 _LIST = re.compile(
     r"(?P<kind>item|playlist|section)/(?P<key>\d{1,19})"
-    r"(?:/(?P<character>%23|\w{1,4}))?(?:/from/(?P<start>\d{1,9}))?"
+    rf"(?:/(?P<character>{FIRST_CHARACTER}))?(?:/from/(?P<start>\d{{1,9}}))?"
 )
 _SHELF = re.compile(r"(?P<shelf>shelf/\w+|playlists)(?:/from/(?P<start>\d{1,9}))?")
 

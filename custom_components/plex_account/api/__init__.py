@@ -33,6 +33,7 @@ from .exceptions import (
 )
 from .http import ClientIdentity, read_stream
 from .library import (
+    FIRST_CHARACTER,
     PAGE_SIZE,
     FirstCharacter,
     Item,
@@ -43,7 +44,6 @@ from .library import (
     Section,
     SectionType,
     Shelf,
-    is_first_character,
     part_path,
     picture_path,
 )
@@ -63,6 +63,7 @@ from .resources import Connection, Resource, ServerList, SourceConnectionInforma
 from .server import PlexServerClient, PushEvent
 
 __all__ = [
+    "FIRST_CHARACTER",
     "PAGE_SIZE",
     "PICTURE_TYPES",
     "PLEX_TV_URL",
@@ -113,7 +114,6 @@ __all__ = [
     "User",
     "at_address",
     "is_encrypted",
-    "is_first_character",
     "kind",
     "objects",
     "parse_url",

@@ -73,6 +73,7 @@ _PASSING_STATUSES = {
     HTTPStatus.GATEWAY_TIMEOUT,
 }
 
+_TOKEN = "X-Plex-Token"
 _CLIENT_IDENTIFIER = "X-Plex-Client-Identifier"
 _ACCEPT = {"Accept": "application/json"}
 # Neither the account nor the home, nor what runs here in which version.
@@ -142,9 +143,19 @@ class Answer:
 class PlexSession:
     """An aiohttp session, which is the caller's, with what we are to Plex."""
 
-    def __init__(self, session: ClientSession, identity: ClientIdentity) -> None:
-        """Keep what every request needs; nothing is sent."""
+    def __init__(
+        self,
+        session: ClientSession,
+        identity: ClientIdentity,
+        address: str | None = None,
+    ) -> None:
+        """Keep what every request needs; nothing is sent.
+
+        With an `address` the names of hosts are not looked up, but their certificates
+        are verified all the same.
+        """
         self._session = session
+        self._address = address
         self._headers = identity.headers
         self._once = partial(once, session.connector)
 
@@ -158,7 +169,6 @@ class PlexSession:
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         retries: int = MAX_RETRIES,
-        address: str | None = None,
         anonymous: bool = False,
     ) -> Answer:
         """Send a request to Plex and return the answer, of at most `size` bytes.
@@ -166,27 +176,26 @@ class PlexSession:
         Only a GET is tried again, at most `retries` times, after a broken connection or
         a 502, 503 or 504. All attempts together take at most 15 seconds. A redirect is
         an error: following it would take the token to another host. Cookies are neither
-        kept nor sent. With an `address` the host's name is not looked up, but its
-        certificate is verified all the same. An `anonymous` request says nothing about
-        who sends it.
+        kept nor sent. An `anonymous` request says nothing about who sends it.
 
         Raises a PlexError of the kind that fits; PlexResponseError is also for a body
         that is too large.
         """
         headers = _ANONYMOUS if anonymous else self._headers
         if token is not None:
-            headers = {**headers, "X-Plex-Token": token}
+            headers = {**headers, _TOKEN: token}
+        target, server_hostname = self._target(url)
         send = partial(
             self._session.request,
             method,
-            url if address is None else url.with_host(address),
+            target,
             params=params,
             data=form,
             headers=headers,
             allow_redirects=False,
             timeout=_TIMEOUT,
             read_bufsize=READ_SIZE,
-            server_hostname=None if address is None else url.host,
+            server_hostname=server_hostname,
             middlewares=(self._once,),
         )
         what = f"{method} {url.path}"
@@ -222,7 +231,6 @@ class PlexSession:
         token: str,
         headers: Mapping[str, str],
         params: Mapping[str, str] | None = None,
-        address: str | None = None,
     ) -> ClientResponse:
         """Send a request once, and return the answer, to be read and closed.
 
@@ -230,29 +238,29 @@ class PlexSession:
         raises aiohttp's ClientError if they break off or nothing comes for 30 seconds.
         `headers` are sent as they are; of our own only the identifier is, as it takes
         time to send what nobody reads. An answer of 200, 206, 304 or 416 is returned;
-        any other, or none, raises a PlexError as a request does. `address` is as for a
-        request.
+        any other, or none, raises a PlexError as a request does.
         """
         what = f"{method} {url.path}"
+        target, server_hostname = self._target(url)
         with connecting(what):
             # Nor does a head that comes byte by byte take longer.
             async with asyncio.timeout(STREAM_TIMEOUT.sock_read):
                 response = await self._session.request(
                     method,
-                    url if address is None else url.with_host(address),
+                    target,
                     params=params,
                     headers={
                         _CLIENT_IDENTIFIER: self._headers[_CLIENT_IDENTIFIER],
                         # What is counted is what is sent, not what could be made of it.
                         hdrs.ACCEPT_ENCODING: "identity",
                         **headers,
-                        "X-Plex-Token": token,
+                        _TOKEN: token,
                     },
                     allow_redirects=False,
                     auto_decompress=False,
                     timeout=STREAM_TIMEOUT,
                     read_bufsize=STREAM_SIZE,
-                    server_hostname=None if address is None else url.host,
+                    server_hostname=server_hostname,
                     middlewares=(self._once,),
                 )
         if response.status in _STREAM_STATUSES:
@@ -267,14 +275,14 @@ class PlexSession:
         *,
         token: str | None,
         params: Mapping[str, str],
-        address: str | None = None,
     ) -> AsyncGenerator[Json]:
         """Open a WebSocket, and yield what it brings until it is closed.
 
         None is yielded once it is open; messages that can't be read are passed over.
-        `address` is as for a request. Raises a PlexError if it does not come about.
+        Raises a PlexError if it does not come about.
         """
         what = f"GET {url.path}"
+        target, server_hostname = self._target(url)
 
         async def upgrade(
             req: ClientRequest, handler: ClientHandlerType
@@ -295,10 +303,10 @@ class PlexSession:
             with connecting(what):
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     socket = await session.ws_connect(
-                        url if address is None else url.with_host(address),
+                        target,
                         params=params,
-                        headers={**self._headers, "X-Plex-Token": token or ""},
-                        server_hostname=None if address is None else url.host,
+                        headers={**self._headers, _TOKEN: token or ""},
+                        server_hostname=server_hostname,
                         timeout=ClientWSTimeout(ws_close=CLOSE_TIMEOUT),
                         heartbeat=HEARTBEAT,
                         max_msg_size=MESSAGE_SIZE,
@@ -311,6 +319,12 @@ class PlexSession:
                             yield decode(message.data.encode())
                     # A flood of them is no reason not to let others run.
                     await asyncio.sleep(0)
+
+    def _target(self, url: URL) -> tuple[URL, str | None]:
+        """Return where a request goes, and the name to certify if it is another."""
+        if self._address is None:
+            return url, None
+        return url.with_host(self._address), url.host
 
 
 def _may_pass(err: PlexError) -> bool:

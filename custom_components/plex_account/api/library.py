@@ -22,7 +22,7 @@ MAX_SECTIONS: Final = 500
 
 # A character with which titles begin, as it stands in the path of a list; the first is
 # how `#` is written there.
-_FIRST_CHARACTER = re.compile(r"%23|\w{1,4}")
+FIRST_CHARACTER: Final = r"%23|\w{1,4}"
 # What may be fetched of a server beside its lists, as its lists name it: nothing in it
 # is encoded, and nothing leads elsewhere.
 _PART = re.compile(r"/library/parts/\d{1,19}/\d{1,19}/file\.\w{1,8}", re.ASCII)
@@ -97,7 +97,7 @@ class Item:
     def from_data(cls, data: dict[str, Json]) -> Self | None:
         """Read an item, None if it is of no known type or can't be named."""
         kind = text(data, "type") or ""
-        key = number(data, "ratingKey")
+        key = _key(data, "ratingKey")
         title = text(data, "title")
         if kind not in ItemType or key is None or title is None:
             return None
@@ -142,7 +142,7 @@ class Section:
     def from_data(cls, data: dict[str, Json]) -> Self | None:
         """Read a library, None if it is of no known type."""
         kind = text(data, "type") or ""
-        key, title = number(data, "key"), text(data, "title")
+        key, title = _key(data, "key"), text(data, "title")
         if kind not in SectionType or key is None or title is None:
             return None
         return cls(key=key, type=SectionType(kind), title=title)
@@ -279,19 +279,13 @@ class PlexLibrary:
         params: dict[str, str] | None = None,
     ) -> T:
         """Ask the server for something, and read the answer."""
-        answer = await self._client.request(path, LIST_SIZE, params)
-        return await answer.read(reader)
+        return await self._client.request(path, LIST_SIZE, reader, params)
 
 
-def number(data: dict[str, Json], key: str) -> str | None:
+def _key(data: dict[str, Json], key: str) -> str | None:
     """Return a key as text, which is a number that drifts between the two."""
     value = integer(data, key)
     return None if value is None or value < 0 else str(value)
-
-
-def is_first_character(key: str) -> bool:
-    """Return if a key is one of a list by first character."""
-    return bool(_FIRST_CHARACTER.fullmatch(key))
 
 
 def part_path(path: str | None) -> str | None:
@@ -370,7 +364,7 @@ def _first_characters(body: Json) -> list[FirstCharacter]:
         FirstCharacter(key=key, title=title, size=size)
         for data in listed
         if (key := text(data, "key"))
-        and is_first_character(key)
+        and re.fullmatch(FIRST_CHARACTER, key)
         and (title := text(data, "title"))
         and (size := integer(data, "size"))
     ]

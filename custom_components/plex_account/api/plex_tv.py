@@ -1,19 +1,13 @@
 """The account API of plex.tv."""
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import ClientSession
 from yarl import URL
 
 from .exceptions import PlexResponseError
-from .http import (
-    DETAILS_SIZE,
-    LIST_SIZE,
-    TOKEN_SIZE,
-    Answer,
-    ClientIdentity,
-    PlexSession,
-)
+from .http import DETAILS_SIZE, LIST_SIZE, TOKEN_SIZE, ClientIdentity, PlexSession
 from .models import Picture, Pin, User
 from .reading import Json, parse_url, required
 from .resources import ServerList
@@ -63,8 +57,9 @@ class PlexTvClient:
         form = {"login": login, "password": password, "rememberMe": "true"}
         if verification_code is not None:
             form["verificationCode"] = verification_code
-        answer = await self._request("POST", "users/signin", DETAILS_SIZE, form=form)
-        user = await answer.read(User.from_json)
+        user = await self._request(
+            "POST", "users/signin", DETAILS_SIZE, User.from_json, form=form
+        )
         self.token = required(user.auth_token, "token")
         return user
 
@@ -75,8 +70,9 @@ class PlexTvClient:
         Source: POST /api/v2/pins.
         """
         params = {"strong": "true"} if strong else None
-        answer = await self._request("POST", "pins", TOKEN_SIZE, params=params)
-        return await answer.read(Pin.from_json)
+        return await self._request(
+            "POST", "pins", TOKEN_SIZE, Pin.from_json, params=params
+        )
 
     def auth_url(self, pin: Pin, forward_url: str) -> str:
         """Return the page on which a user signs this client in by a strong code.
@@ -104,8 +100,7 @@ class PlexTvClient:
         Source: GET /api/v2/pins/{id}.
         Raises PlexNotFoundError if the code has expired.
         """
-        answer = await self._request("GET", f"pins/{pin_id}", TOKEN_SIZE)
-        return await answer.read(Pin.from_json)
+        return await self._request("GET", f"pins/{pin_id}", TOKEN_SIZE, Pin.from_json)
 
     async def get_user(self) -> User:
         """Return the account's details.
@@ -113,8 +108,7 @@ class PlexTvClient:
         Source: GET /api/v2/user.
         Raises PlexAuthenticationError if the token is dead; no other error says so.
         """
-        answer = await self._request("GET", "user", DETAILS_SIZE)
-        return await answer.read(User.from_json)
+        return await self._request("GET", "user", DETAILS_SIZE, User.from_json)
 
     async def get_servers(self) -> ServerList:
         """Return the servers that the account owns or that are shared with it.
@@ -122,13 +116,13 @@ class PlexTvClient:
         Source: GET /api/v2/resources, with secure, relayed and IPv6 connections.
         Raises PlexAuthenticationError if the token is dead.
         """
-        answer = await self._request(
+        return await self._request(
             "GET",
             "resources",
             LIST_SIZE,
+            ServerList.from_json,
             params={"includeHttps": "1", "includeRelay": "1", "includeIPv6": "1"},
         )
-        return await answer.read(ServerList.from_json)
 
     async def get_picture(self, picture_url: str) -> Picture:
         """Return a picture at plex.tv: a user's `thumb`, or the `qr` code of a PIN.
@@ -154,29 +148,28 @@ class PlexTvClient:
         Source: GET /api/v2/ping.
         Raises PlexAuthenticationError if the token is dead.
         """
-        answer = await self._request("GET", "ping", TOKEN_SIZE)
-        await answer.read(_pong)
+        await self._request("GET", "ping", TOKEN_SIZE, _pong)
 
     async def sign_out(self) -> None:
         """Make the token invalid and remove this client from the account's devices.
 
         Source: DELETE /api/v2/users/signout.
         """
-        answer = await self._request("DELETE", "users/signout", TOKEN_SIZE)
-        await answer.read(_anything)
+        await self._request("DELETE", "users/signout", TOKEN_SIZE, _anything)
         self.token = None
 
-    async def _request(
+    async def _request[T](
         self,
         method: str,
         path: str,
         size: int,
+        reader: Callable[[Json], T],
         *,
         params: dict[str, str] | None = None,
         form: dict[str, str] | None = None,
-    ) -> Answer:
-        """Send a request, with the account's token once there is one."""
-        return await self._session.request(
+    ) -> T:
+        """Send a request, with the token once there is one, and read the answer."""
+        answer = await self._session.request(
             method,
             # yarl remembers what it has parsed, but not what it has joined.
             URL(f"{self._api}/{path}"),
@@ -185,6 +178,7 @@ class PlexTvClient:
             params=params,
             form=form,
         )
+        return await answer.read(reader)
 
 
 def _pong(body: Json) -> None:

@@ -1,6 +1,6 @@
-"""The security API of a Plex Media Server, and what it tells of itself unasked."""
+"""One Plex Media Server: who it is, its tokens and files, and what it tells unasked."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -12,15 +12,9 @@ from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from .exceptions import PlexNotFoundError, PlexResponseError, PlexWrongServerError
-from .http import (
-    DETAILS_SIZE,
-    MAX_RETRIES,
-    TOKEN_SIZE,
-    Answer,
-    ClientIdentity,
-    PlexSession,
-)
+from .http import DETAILS_SIZE, MAX_RETRIES, TOKEN_SIZE, ClientIdentity, PlexSession
 from .models import ServerIdentity, TransientToken
+from .reading import Json
 from .remote_access import ServerAccount, concerns_remote_access, is_published
 from .resources import Connection, SourceConnectionInformation
 
@@ -62,13 +56,12 @@ class PlexServerClient:
         retries: int = MAX_RETRIES,
     ) -> None:
         """Keep what every request needs; nothing is sent."""
-        self._session = PlexSession(session, identity)
+        self._session = PlexSession(session, identity, address)
         # As text: yarl remembers what it has parsed, but not what it has joined.
         self._base_url = base_url.rstrip("/")
         self._is_encrypted = URL(base_url).scheme == "https"
         self._token = token
         self._machine_identifier = machine_identifier
-        self._address = address
         self._retries = retries
 
     @classmethod
@@ -106,7 +99,6 @@ class PlexServerClient:
             URL(f"{self._base_url}/identity"),
             size=TOKEN_SIZE,
             retries=0,
-            address=self._address,
             anonymous=True,
         )
         return self._expected(await answer.read(ServerIdentity.from_json))
@@ -118,8 +110,9 @@ class PlexServerClient:
         Raises PlexAuthenticationError if it does not, as after a restart, and
         PlexWrongServerError if it is not the server that is expected.
         """
-        answer = await self.request("", DETAILS_SIZE)
-        return self._expected(await answer.read(ServerIdentity.from_json))
+        return self._expected(
+            await self.request("", DETAILS_SIZE, ServerIdentity.from_json)
+        )
 
     async def get_transient_token(self) -> TransientToken:
         """Return a new transient token with the rights of the token we have.
@@ -131,10 +124,12 @@ class PlexServerClient:
         accepted or may not be delegated.
         """
         issued_at = datetime.now(UTC)
-        answer = await self.request(
-            "security/token", TOKEN_SIZE, {"type": "delegation", "scope": "all"}
+        return await self.request(
+            "security/token",
+            TOKEN_SIZE,
+            partial(TransientToken.from_json, issued_at=issued_at),
+            {"type": "delegation", "scope": "all"},
         )
-        return await answer.read(partial(TransientToken.from_json, issued_at=issued_at))
 
     async def get_source_connection_information(
         self, source: str, *, refresh: bool = False
@@ -152,8 +147,12 @@ class PlexServerClient:
         if refresh:
             params["refresh"] = "1"
         try:
-            answer = await self.request("security/resources", DETAILS_SIZE, params)
-            information = await answer.read(SourceConnectionInformation.from_json)
+            information = await self.request(
+                "security/resources",
+                DETAILS_SIZE,
+                SourceConnectionInformation.from_json,
+                params,
+            )
         except PlexResponseError as err:
             # Not documented: servers may answer an unknown source with 400, 404 or
             # an empty 200, so all of them mean the same here.
@@ -171,10 +170,12 @@ class PlexServerClient:
         Source: GET /:/prefs and GET /myplex/account, both for the owner only.
         Raises PlexPermissionError if the token is not the owner's.
         """
-        answer = await self.request(":/prefs", DETAILS_SIZE)
-        published = await answer.read(is_published)
-        answer = await self.request("myplex/account", TOKEN_SIZE)
-        return await answer.read(partial(ServerAccount.from_json, published=published))
+        published = await self.request(":/prefs", DETAILS_SIZE, is_published)
+        return await self.request(
+            "myplex/account",
+            TOKEN_SIZE,
+            partial(ServerAccount.from_json, published=published),
+        )
 
     async def listen(self) -> AsyncGenerator[PushEvent]:
         """Yield OPEN, and then what the server tells, until it stops or is gone.
@@ -191,7 +192,6 @@ class PlexServerClient:
             URL(f"{self._base_url}/:/websockets/notifications"),
             token=self._token,
             params=_FILTERS,
-            address=self._address,
         )
         async with aclosing(messages):
             async for message in messages:
@@ -221,7 +221,6 @@ class PlexServerClient:
             token=self._token or "",
             headers=headers,
             params=params,
-            address=self._address,
         )
 
     async def _expect_server(self) -> None:
@@ -230,20 +229,24 @@ class PlexServerClient:
         if self._machine_identifier and not self._is_encrypted:
             await self.get_identity()
 
-    async def request(
-        self, path: str, size: int, params: dict[str, str] | None = None
-    ) -> Answer:
-        """Send a request with the token."""
+    async def request[T](
+        self,
+        path: str,
+        size: int,
+        reader: Callable[[Json], T],
+        params: dict[str, str] | None = None,
+    ) -> T:
+        """Send a request with the token, and read the answer."""
         await self._expect_server()
-        return await self._session.request(
+        answer = await self._session.request(
             "GET",
             URL(f"{self._base_url}/{path}"),
             size=size,
             token=self._token,
             params=params,
             retries=self._retries,
-            address=self._address,
         )
+        return await answer.read(reader)
 
     def _expected(self, server: ServerIdentity) -> ServerIdentity:
         """Return a server if it is the one that is expected."""
