@@ -1,7 +1,7 @@
 """Base entities of the Plex Account integration."""
 
 from collections.abc import Callable, Iterable
-from typing import override
+from typing import Any, override
 
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -9,6 +9,7 @@ from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .base_coordinator import PlexCoordinator
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .server_coordinator import PlexServerCoordinator
 
@@ -37,20 +38,27 @@ def async_add_server_entities(
     add_new()
 
 
-class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
-    """An entity of the account."""
+class PlexEntity[CoordinatorT: PlexCoordinator[Any]](CoordinatorEntity[CoordinatorT]):
+    """An entity of the account, or of one of its servers."""
 
     _attr_has_entity_name = True
 
     def __init__(
-        self, coordinator: PlexAccountCoordinator, description: EntityDescription
+        self, coordinator: CoordinatorT, description: EntityDescription
     ) -> None:
         """Initialize the entity."""
         super().__init__(coordinator)
         self.entity_description = description
-        self._attr_unique_id = f"{coordinator.config_entry.unique_id}_{description.key}"
         # The coordinator makes the device, and keeps it up to date.
         self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
+        account = coordinator.config_entry.unique_id
+        _, device = coordinator.device_identifier
+        owner = account if device == account else f"{account}_{device}"
+        self._attr_unique_id = f"{owner}_{description.key}"
+
+
+class PlexAccountEntity(PlexEntity[PlexAccountCoordinator]):
+    """An entity of the account."""
 
     @property
     @override
@@ -59,23 +67,8 @@ class PlexAccountEntity(CoordinatorEntity[PlexAccountCoordinator]):
         return super().available and not self.coordinator.data.stored
 
 
-class PlexServerEntity(CoordinatorEntity[PlexServerCoordinator]):
+class PlexServerEntity(PlexEntity[PlexServerCoordinator]):
     """An entity of one of the account's servers."""
-
-    _attr_has_entity_name = True
-
-    def __init__(
-        self, coordinator: PlexServerCoordinator, description: EntityDescription
-    ) -> None:
-        """Initialize the entity."""
-        super().__init__(coordinator)
-        self.entity_description = description
-        identifier = coordinator.data.resource.client_identifier
-        self._attr_unique_id = (
-            f"{coordinator.config_entry.unique_id}_{identifier}_{description.key}"
-        )
-        # The coordinator makes the device, and keeps it up to date.
-        self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
 
     @property
     @override

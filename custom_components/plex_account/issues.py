@@ -115,7 +115,6 @@ def async_update_issues(
                 data={
                     "entry_id": entry.entry_id,
                     "machine_identifier": data.resource.client_identifier,
-                    "name": name,
                 },
                 # Only this one can be decided here; repairs.py does what is chosen.
                 is_fixable=key == ENCRYPTION_LOST,

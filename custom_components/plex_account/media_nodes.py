@@ -39,7 +39,7 @@ def folder(
     title: str,
     children: Sequence[BrowseMedia] | None = None,
     *,
-    media_class: MediaClass = MediaClass.DIRECTORY,
+    children_class: MediaClass = MediaClass.DIRECTORY,
     can_search: bool = False,
 ) -> BrowseMediaSource:
     """Return something that can only be opened."""
@@ -53,7 +53,7 @@ def folder(
         can_expand=True,
         can_search=can_search,
         children=children,
-        children_media_class=media_class,
+        children_media_class=children_class,
     )
 
 
@@ -85,12 +85,12 @@ def page_node(
                 folder(
                     f"{identifier}/from/{other}",
                     f"{other + 1} - {min(other + PAGE_SIZE, page.total)}",
-                    media_class=media_class,
+                    children_class=media_class,
                 )
                 for other in others
             ),
         ],
-        media_class=media_class,
+        children_class=media_class,
     )
 
 

@@ -63,7 +63,7 @@ SEARCH_LIMIT: Final = 20
 # Bytes of a picture.
 IMAGE_SIZE: Final = 4 * 1024 * 1024
 # How Home Assistant's media panel wants HLS to be called.
-HLS_TYPE: Final = "application/x-mpegURL"
+PANEL_HLS_TYPE: Final = "application/x-mpegURL"
 
 SHELVES: Final = {
     "continue_watching": Shelf.CONTINUE_WATCHING,
@@ -102,9 +102,14 @@ class PlexMediaSource(MediaSource):
                     return await self._async_list(server, path)
                 return await self._async_libraries(server)
             if account is None and len(accounts := self._accounts()) > 1:
-                nodes = [await self._async_account(each) for each in accounts]
-                for node in nodes:
-                    node.children = None
+                nodes = [
+                    folder(
+                        str(each.config_entry.unique_id),
+                        each.config_entry.title,
+                        can_search=True,
+                    )
+                    for each in accounts
+                ]
                 return folder("", self.name, nodes, can_search=True)
             return await self._async_account(account or self._accounts()[0])
 
@@ -144,34 +149,35 @@ class PlexMediaSource(MediaSource):
             if direct := direct_file(found):
                 file, kind = direct
                 return PlayMedia(media_path(server, file.key), kind)
-            return PlayMedia(async_open_transcode(self.hass, server, found), HLS_TYPE)
+            return PlayMedia(
+                async_open_transcode(self.hass, server, found), PANEL_HLS_TYPE
+            )
 
     # Home Assistant 2026.10 does not ask for it.
     async def async_get_media_image(
         self, item: MediaSourceItem
     ) -> models.MediaImage | None:
         """Return the picture of an item, for a notification or the like."""
-        with _told_as(HomeAssistantError):
-            server, found = await self._async_item(item)
-            if found.thumb is None:
-                return None
-            # A photo is wanted for itself.
-            shown = PHOTO_PATH if found.type is ItemType.PHOTO else ""
-            path, params = picture_params(f"{shown}{found.thumb}")
-            try:
-                async with await async_stream(
-                    server, "GET", path, headers={}, params=params
-                ) as answer:
-                    if answer.content_type not in PICTURE_TYPES:
-                        raise PlexResponseError("It is no picture")
-                    return models.MediaImage(
-                        content=await read_stream(answer, IMAGE_SIZE),
-                        mime_type=answer.content_type,
-                    )
-            except PlexError as err:
-                raise HomeAssistantError(
-                    **server_error_translation(err, server.data.resource.name)
-                ) from err
+        server, found = await self._async_item(item)
+        if found.thumb is None:
+            return None
+        # A photo is wanted for itself.
+        shown = PHOTO_PATH if found.type is ItemType.PHOTO else ""
+        path, params = picture_params(f"{shown}{found.thumb}")
+        try:
+            async with await async_stream(
+                server, "GET", path, headers={}, params=params
+            ) as answer:
+                if answer.content_type not in PICTURE_TYPES:
+                    raise PlexResponseError("It is no picture")
+                return models.MediaImage(
+                    content=await read_stream(answer, IMAGE_SIZE),
+                    mime_type=answer.content_type,
+                )
+        except PlexError as err:
+            raise HomeAssistantError(
+                **server_error_translation(err, server.data.resource.name)
+            ) from err
 
     def _accounts(self) -> list[PlexAccountCoordinator]:
         """Return all accounts, of which there is at least one."""
@@ -255,14 +261,14 @@ class PlexMediaSource(MediaSource):
                     folder(
                         f"{base}/section/{section.key}",
                         section.title,
-                        media_class=SECTION_CLASSES[section.type],
+                        children_class=SECTION_CLASSES[section.type],
                     )
                     for section in sections
                 ),
                 folder(
                     f"{base}/playlists",
                     await async_text(self.hass, "media", "playlists"),
-                    media_class=MediaClass.PLAYLIST,
+                    children_class=MediaClass.PLAYLIST,
                 ),
             ],
             can_search=True,
@@ -312,7 +318,7 @@ class PlexMediaSource(MediaSource):
         return page_node(
             self.hass,
             server,
-            identifier.partition("/from/")[0],
+            identifier,
             item.title,
             page,
             start,
@@ -348,11 +354,13 @@ class PlexMediaSource(MediaSource):
                 section.title,
                 [
                     folder(
-                        f"{identifier}/{each.key}", each.title, media_class=media_class
+                        f"{identifier}/{each.key}",
+                        each.title,
+                        children_class=media_class,
                     )
                     for each in characters
                 ],
-                media_class=media_class,
+                children_class=media_class,
             )
         page = await ask(
             lambda library: library.get_items(key, start, first_character=character)

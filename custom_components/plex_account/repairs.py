@@ -7,9 +7,9 @@ from homeassistant.components.repairs import (
     RepairsFlow,
     RepairsFlowResult,
 )
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 
-from .const import DOMAIN
 from .coordinator import PlexConfigEntry
 
 
@@ -19,34 +19,25 @@ async def async_create_fix_flow(
     data: dict[str, str | int | float | None] | None,
 ) -> RepairsFlow:
     """Create the flow for the only issue that can be decided."""
-    assert data
-    return AllowPlainHttpFlow(str(data["entry_id"]), str(data["machine_identifier"]))
+    return AllowPlainHttpFlow()
 
 
 class AllowPlainHttpFlow(ConfirmRepairFlow):
     """Let an administrator allow plain HTTP where HTTPS has worked before."""
-
-    def __init__(self, entry_id: str, machine_identifier: str) -> None:
-        """Know which server it is about."""
-        self._entry_id = entry_id
-        self._machine_identifier = machine_identifier
 
     @override
     async def async_step_confirm(
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Say what it means, and allow it."""
-        entries: list[PlexConfigEntry] = self.hass.config_entries.async_loaded_entries(
-            DOMAIN
-        )
-        servers = [
-            server
-            for entry in entries
-            if entry.entry_id == self._entry_id
-            and (server := entry.runtime_data.servers.get(self._machine_identifier))
-        ]
         if user_input is not None:
-            # None is left if the account was unloaded meanwhile.
-            for server in servers:
-                await server.async_allow_plain_http()
+            assert self.data
+            entry: PlexConfigEntry | None = self.hass.config_entries.async_get_entry(
+                str(self.data["entry_id"])
+            )
+            # It may have been unloaded or removed meanwhile.
+            if entry and entry.state is ConfigEntryState.LOADED:
+                identifier = str(self.data["machine_identifier"])
+                if server := entry.runtime_data.servers.get(identifier):
+                    await server.async_allow_plain_http()
         return await super().async_step_confirm(user_input)
