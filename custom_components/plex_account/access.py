@@ -95,24 +95,6 @@ async def async_stream(
     )
 
 
-async def async_tell(
-    server: PlexServerCoordinator,
-    path: str,
-    *,
-    headers: Mapping[str, str],
-    params: Mapping[str, str],
-) -> None:
-    """Tell the server something, if it is there: it is not looked for.
-
-    Raises the PlexError of the server's answer.
-    """
-    if access := server.last_access:
-        answer = await server.client(access).stream(
-            "GET", path, headers=headers, params=params
-        )
-        answer.close()
-
-
 async def _async_with_access[T](
     server: PlexServerCoordinator,
     ask: Callable[[ServerAccess], Coroutine[Any, Any, T]],

@@ -1,21 +1,24 @@
 """What the coordinators of accounts and of servers have in common.
 
 All that can be seen of an account or a server is in the `data` of its coordinator,
-which tells its listeners when that changes. What else a coordinator has is machinery.
+which tells its listeners when what they show changes. What else a coordinator has is
+machinery.
 """
 
 from abc import abstractmethod
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 import random
 from typing import override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from homeassistant.util import dt as dt_util
+from homeassistant.helpers.update_coordinator import (
+    TimestampDataUpdateCoordinator,
+    UpdateFailed,
+)
 
 from .const import CONF_CLIENT_IDENTIFIER, DOMAIN, LOGGER
 from .errors import translation
@@ -25,7 +28,7 @@ from .identity import client_identity
 MAX_POLL_PAUSE: float = 3600
 
 
-class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
+class PlexCoordinator[DataT](TimestampDataUpdateCoordinator[DataT]):
     """What the coordinators of accounts and of servers have in common."""
 
     config_entry: ConfigEntry
@@ -52,13 +55,13 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
         self.session = async_get_clientsession(hass)
         self.identity = client_identity(hass, entry.data[CONF_CLIENT_IDENTIFIER])
         self.device_identifier = (DOMAIN, identifier)
-        self.refreshed_at: datetime | None = None
         self._refresh: asyncio.Task[None] | None = None
 
     @override
     async def _async_update_data(self) -> DataT:
         """Ask Plex, and turn what nobody expected into an error that is told once."""
         if self._listeners:
+            # Only now, as else the first poll would not be after a part of it.
             self.update_interval = self._interval
         try:
             return await self._async_ask()
@@ -74,13 +77,6 @@ class PlexCoordinator[DataT](DataUpdateCoordinator[DataT]):
     @abstractmethod
     async def _async_ask(self) -> DataT:
         """Return what Plex tells, or raise UpdateFailed or ConfigEntryAuthFailed."""
-
-    @callback
-    @override
-    def _async_refresh_finished(self) -> None:
-        """Remember when Plex was last heard of."""
-        if self.last_update_success:
-            self.refreshed_at = dt_util.utcnow()
 
     async def async_refresh_together(self) -> None:
         """Refresh once for all who wait for it."""

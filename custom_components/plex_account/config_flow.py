@@ -122,7 +122,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Offer the ways to sign in."""
-        return self.async_show_menu(step_id="user", menu_options=SIGN_IN_STEPS)
+        return self._show_ways("user")
 
     async def async_step_reauth(
         self, entry_data: Mapping[str, Any]
@@ -135,25 +135,14 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Say which account it is about, and offer the ways to sign in."""
-        return self.async_show_menu(
-            step_id="reauth_confirm",
-            menu_options=SIGN_IN_STEPS,
-            description_placeholders={
-                "account": escape_markdown(self._get_reauth_entry().title)
-            },
-        )
+        return self._show_ways("reauth_confirm")
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Offer to sign in again, or at another address of plex.tv."""
-        entry = self._get_reconfigure_entry()
-        self._use_entry(entry)
-        return self.async_show_menu(
-            step_id="reconfigure",
-            menu_options=SIGN_IN_STEPS,
-            description_placeholders={"account": escape_markdown(entry.title)},
-        )
+        self._use_entry(self._get_reconfigure_entry())
+        return self._show_ways("reconfigure")
 
     async def async_step_password(
         self, user_input: dict[str, Any] | None = None
@@ -274,7 +263,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Offer all ways again after the time was up."""
-        return self.async_show_menu(step_id="pin_expired", menu_options=SIGN_IN_STEPS)
+        return self._show_ways("pin_expired")
 
     @callback
     @override
@@ -308,6 +297,15 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._entry = entry
         self._client_identifier = entry.data[CONF_CLIENT_IDENTIFIER]
         self._server_url = entry.data[CONF_SERVER_URL]
+
+    def _show_ways(self, step_id: str) -> ConfigFlowResult:
+        """Offer the ways to sign in, to an account that is named if there is one."""
+        account = escape_markdown(self._entry.title) if self._entry else ""
+        return self.async_show_menu(
+            step_id=step_id,
+            menu_options=SIGN_IN_STEPS,
+            description_placeholders={"account": account},
+        )
 
     def _with_advanced(
         self, schema: vol.Schema, errors: dict[str, str], **typed: str

@@ -24,7 +24,11 @@ from .const import (
     LOGGER,
     PLEX_TV,
 )
-from .devices import async_remove_other_devices, async_update_account_device
+from .devices import (
+    async_remove_other_devices,
+    async_update_account_device,
+    async_update_server_device,
+)
 from .errors import error_translation, translation
 from .identity import plex_tv_client
 from .push import MAX_HANDSHAKES
@@ -82,7 +86,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         )
         self.store = PlexStore(hass, entry.entry_id)
         self.servers: dict[str, PlexServerCoordinator] = {}
-        self.push_slots = asyncio.Semaphore(MAX_HANDSHAKES)
+        self._push_slots = asyncio.Semaphore(MAX_HANDSHAKES)
         self._pinged_at: datetime | None = None
         # By the clock of the event loop: until when nobody asks by himself, and until
         # when not even an action does.
@@ -239,10 +243,10 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
 
     async def _async_keep_token(self, user: User) -> None:
         """Store a token that plex.tv has changed, and extend its life once a day."""
-        if self.client.token and user.auth_token not in {None, self.client.token}:
-            assert user.auth_token
-            await self.store.async_set_successor(self.client.token, user.auth_token)
-            self._async_use_token(user.auth_token)
+        old, new = self.client.token, user.auth_token
+        if old and new and new != old:
+            await self.store.async_set_successor(old, new)
+            self._async_use_token(new)
         if self.data is None or self.data.stored:
             # Where many homes start at the same time it can wait for the next refresh.
             return
@@ -291,7 +295,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                     self.config_entry,
                     resource,
                     store=self.store,
-                    push_slots=self.push_slots,
+                    push_slots=self._push_slots,
                     ask_plex_tv=self.async_refresh_for_server,
                 )
                 self.servers[key] = server
@@ -305,7 +309,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             data.servers if data.stored else None,
         )
         for server in list(self.servers.values()):
-            server.async_update_device()
+            async_update_server_device(self.hass, self.config_entry, server.data)
             # There may be hundreds, and others want to go on meanwhile.
             await asyncio.sleep(0)
         for server in due:

@@ -121,7 +121,7 @@ def _tried(outcome: ProbeOutcome) -> dict[str, int]:
 
 def _refreshes(coordinator: PlexCoordinator[Any]) -> dict[str, Any]:
     """Return how the refreshes of a coordinator go."""
-    refreshed_at = coordinator.refreshed_at
+    refreshed_at = coordinator.last_update_success_time
     error = coordinator.last_exception
     return {
         "last_update_success": coordinator.last_update_success,

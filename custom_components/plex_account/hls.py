@@ -20,7 +20,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
-from .access import async_stream, async_tell
+from .access import async_stream
 from .api import (
     Item,
     ItemType,
@@ -89,7 +89,7 @@ class Transcode:
             "X-Plex-Platform": "Chrome",
         }
         # The server shows who plays what.
-        self._identity = {**server.identity.headers, **identity}
+        self._headers = {**server.identity.headers, **identity}
         self._params = {
             "path": f"/library/metadata/{item.rating_key}",
             "mediaIndex": "0",
@@ -110,26 +110,21 @@ class Transcode:
         # Whether the server may have something to stop.
         self._is_begun = False
         self._worthless_at = hass.loop.time() + MAX_TICKET_LIFETIME
-        self._cancel_expiry: CALLBACK_TYPE | None = None
-        self._async_keep()
+        self._cancel_expiry = self._async_expire_later()
+
+    @callback
+    def _async_expire_later(self) -> CALLBACK_TYPE:
+        """Stop once nobody has fetched anything for long."""
+        left = max(0, self._worthless_at - self._hass.loop.time())
+        return async_call_later(self._hass, min(TICKET_LIFETIME, left), self.async_stop)
 
     @callback
     def _async_keep(self) -> None:
         """Let the ticket be good for another while, and others make room before."""
         transcodes = self._hass.data[_TRANSCODES]
-        if self.ticket in transcodes:
-            transcodes[self.ticket] = transcodes.pop(self.ticket)
-        if self._cancel_expiry:
-            self._cancel_expiry()
-        left = max(0, self._worthless_at - self._hass.loop.time())
-        self._cancel_expiry = async_call_later(
-            self._hass, min(TICKET_LIFETIME, left), self._async_expire
-        )
-
-    async def _async_expire(self, now: datetime) -> None:
-        """Stop, as nobody has fetched anything for long."""
-        self._cancel_expiry = None
-        await self.async_stop()
+        transcodes[self.ticket] = transcodes.pop(self.ticket)
+        self._cancel_expiry()
+        self._cancel_expiry = self._async_expire_later()
 
     async def async_start(self) -> str:
         """Return the playlist of the session, which begins when it is first asked for.
@@ -149,7 +144,12 @@ class Transcode:
                     # It was stopped meanwhile, maybe before it had begun.
                     await self._async_tell_stop()
                     raise PlexNotFoundError("It was stopped")
-                self._playlist = next(filter(self._is_own_playlist, master), None)
+                playlists = (
+                    name
+                    for name in master
+                    if name.endswith(PLAYLIST_SUFFIX) and self._is_own(name)
+                )
+                self._playlist = next(playlists, None)
                 if self._playlist is None:
                     raise PlexResponseError("The playlist has nothing to play")
         return self._playlist
@@ -183,30 +183,28 @@ class Transcode:
         match = _SESSION_FILE.fullmatch(name)
         return bool(match and match["session"] == self._session)
 
-    def _is_own_playlist(self, name: str) -> bool:
-        """Return if a file is a playlist of this session."""
-        return name.endswith(PLAYLIST_SUFFIX) and self._is_own(name)
-
-    async def async_stop(self) -> None:
+    async def async_stop(self, _: datetime | None = None) -> None:
         """Make the ticket worthless, and let the server end its work."""
         if self._hass.data[_TRANSCODES].pop(self.ticket, None) is None:
             return
-        if self._cancel_expiry:
-            self._cancel_expiry()
+        self._cancel_expiry()
         if self._is_begun:
             await self._async_tell_stop()
 
     async def _async_tell_stop(self) -> None:
         """Let the server end its work."""
+        # For that the server is not looked for: it ends by itself, if later.
+        if (access := self.server.last_access) is None:
+            return
         try:
-            await async_tell(
-                self.server,
+            answer = await self.server.client(access).stream(
+                "GET",
                 f"{self._path}/stop",
-                headers=self._identity,
+                headers=self._headers,
                 params={"session": self._session},
             )
+            answer.close()
         except PlexError as err:
-            # It ends by itself, if later.
             LOGGER.debug(
                 "%s: the transcoder was not stopped: %s", self.server.name, err
             )
@@ -216,7 +214,7 @@ class Transcode:
     ) -> ClientResponse:
         """Ask the server as the player that this session is to it."""
         return await async_stream(
-            self.server, method, path, headers=self._identity, params=params
+            self.server, method, path, headers=self._headers, params=params
         )
 
 

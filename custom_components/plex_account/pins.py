@@ -2,6 +2,7 @@
 
 import asyncio
 from base64 import b64encode
+from contextlib import suppress
 from typing import Final
 
 from homeassistant.core import HomeAssistant, callback
@@ -66,13 +67,10 @@ class PinSignIn:
 
     async def _async_pause(self, seconds: float) -> None:
         """Wait for the time of the next look, or for news."""
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._look_now.wait()
-        except TimeoutError:
-            pass
-        else:
-            self._look_now.clear()
+        self._look_now.clear()
 
     async def async_get_qr_code(self) -> str:
         """Return the QR code of the PIN in Markdown, empty if there is none to be had.

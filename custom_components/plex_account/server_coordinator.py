@@ -55,14 +55,15 @@ ACCOUNT_COOLDOWN: float = 1
 TRANSIENT_TOKEN_RENEWAL_AGE = timedelta(hours=44)
 # Attempts beyond the first to get a token where a server has just answered, and the
 # seconds for all of them.
-MAX_RETRIES = 2
+TOKEN_RETRIES = 2
 TOKEN_TIMEOUT: float = 4
-# Seconds that a server is given: to say that it is there, to answer somebody before it
-# is looked for, and after its failure, in which nobody looks for it again.
+# Seconds that a server is given to say that it is there, and to answer somebody before
+# it is looked for.
 CHECK_TIMEOUT: float = 3
 PATIENCE: float = 1.25
-# A bit more than all of its connections are tried.
+# A bit more than the time in which all of its connections are tried.
 LONG_PATIENCE: float = 4.25
+# Seconds after its failure in which nobody looks for it again.
 KNOWN_DEAD_TIME: float = 10
 # Seconds between two looks for a server that is down: at first and at the most; and how
 # long such looks go on before the usual interval holds again.
@@ -160,11 +161,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         return not self._shutdown_requested
 
     @callback
-    def async_update_device(self) -> None:
-        """Make the device that of the server as we know it."""
-        async_update_server_device(self.hass, self.config_entry, self.data)
-
-    @callback
     @override
     def _async_refresh_finished(self) -> None:
         """Let the device and the issues be as the data is now."""
@@ -177,7 +173,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if not self._shutdown_requested:
             self._async_listen()
             self._async_ask_account()
-            self.async_update_device()
+            async_update_server_device(self.hass, self.config_entry, self.data)
             async_update_issues(self.hass, self.config_entry, self.data)
             if not self.last_update_success and self.data != self._told:
                 # Home Assistant does so for the first failure only.
@@ -506,7 +502,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             async with asyncio.timeout(TOKEN_TIMEOUT):
                 if may_be_slow and await self._async_is_accepted():
                     return
-                await self._async_renew_token(retries=MAX_RETRIES)
+                await self._async_renew_token(retries=TOKEN_RETRIES)
         except TimeoutError as err:
             raise PlexTimeoutError(f"No token in {TOKEN_TIMEOUT} s") from err
 
@@ -582,7 +578,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         now = self.hass.loop.time()
         if self._down_since is None and (
             # One that was never there is not missed.
-            self.data.resource.presence or self.refreshed_at
+            self.data.resource.presence or self.last_update_success_time
         ):
             self._down_since, self._down_interval = now, DOWN_INTERVAL
         self._choose_interval()
@@ -624,8 +620,5 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 def _is_young(token: TransientToken) -> bool:
     """Return if a token has some of its hours left."""
     # A negative age is that of a token from before the clock was set back.
-    return (
-        timedelta()
-        <= dt_util.utcnow() - token.issued_at
-        < (TRANSIENT_TOKEN_RENEWAL_AGE)
-    )
+    age = dt_util.utcnow() - token.issued_at
+    return timedelta() <= age < TRANSIENT_TOKEN_RENEWAL_AGE

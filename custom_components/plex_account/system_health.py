@@ -28,7 +28,11 @@ async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     servers = [server for account in accounts for server in account.servers.values()]
     entries = hass.config_entries.async_entries(DOMAIN)
     urls = {entry.data[CONF_SERVER_URL] for entry in entries} or {PLEX_TV_URL}
-    refreshes = [account.refreshed_at for account in accounts if account.refreshed_at]
+    refreshes = [
+        refreshed_at
+        for account in accounts
+        if (refreshed_at := account.last_update_success_time)
+    ]
     return {
         "version": str(async_get_loaded_integration(hass, DOMAIN).version),
         "can_reach_plex": _async_check(hass, urls),
