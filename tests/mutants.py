@@ -77,6 +77,7 @@ ELSEWHERE = {
     "services": ("services", "sources", "coordinator"),
     "sources": ("sources", "services", "coordinator"),
     "store": ("store", "init", "coordinator"),
+    "targets": ("services", "sources", "coordinator"),
     "texts": ("media_source", "config_flow"),
 }
 

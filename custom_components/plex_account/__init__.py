@@ -1,18 +1,18 @@
 """The Plex Account integration."""
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP, Platform
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.typing import ConfigType
 
-from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN
+from .const import DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .errors import translation
 from .hls import async_stop_transcodes
 from .http import HlsView, MediaView
-from .identity import async_sign_out, plex_tv_client
+from .identity import account_client, async_sign_out
 from .issues import async_forget_issues
 from .options_flow import without_server
 from .services import async_setup_services
@@ -69,14 +69,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: PlexConfigEntry) -> Non
     ):
         flows.async_abort(flow["flow_id"])
     await PlexStore(hass, entry.entry_id).async_remove()
-    await async_sign_out(
-        plex_tv_client(
-            hass,
-            client_identifier=entry.data[CONF_CLIENT_IDENTIFIER],
-            server_url=entry.data[CONF_SERVER_URL],
-            token=entry.data[CONF_TOKEN],
-        )
-    )
+    await async_sign_out(account_client(hass, entry))
 
 
 async def async_remove_config_entry_device(

@@ -16,21 +16,14 @@ from homeassistant.util.async_ import create_eager_task
 
 from .api import PlexAuthenticationError, PlexError, PlexRateLimitError, Resource, User
 from .base_coordinator import MAX_POLL_PAUSE, PlexCoordinator
-from .const import (
-    CONF_ADDED_SERVERS,
-    CONF_CLIENT_IDENTIFIER,
-    CONF_LEFT_OUT_SERVERS,
-    CONF_SERVER_URL,
-    LOGGER,
-    PLEX_TV,
-)
+from .const import CONF_ADDED_SERVERS, CONF_LEFT_OUT_SERVERS, LOGGER, PLEX_TV
 from .devices import (
     async_remove_other_devices,
     async_update_account_device,
     async_update_server_device,
 )
 from .errors import error_translation, translation
-from .identity import plex_tv_client
+from .identity import account_client
 from .push import MAX_HANDSHAKES
 from .server_coordinator import PlexServerCoordinator
 from .store import PlexStore
@@ -78,12 +71,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             str(entry.unique_id),
             ACCOUNT_UPDATE_INTERVAL,
         )
-        self.client = plex_tv_client(
-            hass,
-            client_identifier=entry.data[CONF_CLIENT_IDENTIFIER],
-            server_url=entry.data[CONF_SERVER_URL],
-            token=entry.data[CONF_TOKEN],
-        )
+        self.client = account_client(hass, entry)
         self.store = PlexStore(hass, entry.entry_id)
         self.servers: dict[str, PlexServerCoordinator] = {}
         self._push_slots = asyncio.Semaphore(MAX_HANDSHAKES)

@@ -6,13 +6,14 @@ from hashlib import sha256
 from typing import Final
 from uuid import UUID
 
-from homeassistant.const import __version__
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_TOKEN, __version__
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.loader import async_get_loaded_integration
 
 from .api import ClientIdentity, PlexAuthenticationError, PlexError, PlexTvClient
-from .const import DOMAIN, LOGGER
+from .const import CONF_CLIENT_IDENTIFIER, CONF_SERVER_URL, DOMAIN, LOGGER
 
 # Seconds. Signing out is a courtesy, nobody waits longer for it.
 SIGN_OUT_TIMEOUT: Final = 5
@@ -57,6 +58,16 @@ def plex_tv_client(
         client_identity(hass, client_identifier),
         token=token,
         server_url=server_url,
+    )
+
+
+def account_client(hass: HomeAssistant, entry: ConfigEntry) -> PlexTvClient:
+    """Return a client of plex.tv for an account that was added."""
+    return plex_tv_client(
+        hass,
+        client_identifier=entry.data[CONF_CLIENT_IDENTIFIER],
+        server_url=entry.data[CONF_SERVER_URL],
+        token=entry.data[CONF_TOKEN],
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import voluptuous as vol
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import ATTR_CONFIG_ENTRY_ID, ATTR_DEVICE_ID
 from homeassistant.core import (
     HomeAssistant,
@@ -19,21 +18,23 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import config_validation as cv, device_registry as dr
-from homeassistant.helpers.service import (
-    async_get_config_entry,
-    async_register_admin_service,
-)
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
 from .access import async_ask_library, async_get_checked_access
 from .api import PlainHttp, PlexError, Reply, at_address
 from .const import DOMAIN, PLEX_TV
-from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .errors import server_error_translation, translation
 from .media import async_picture, async_search, media_content_id, subtitle
-from .server_coordinator import PlexServerCoordinator
 from .sources import SERVER_SCHEME, SourceAnswer, async_look_up_source, parse_source
+from .targets import (
+    ATTR_ASK_DEVICE_ID,
+    get_account,
+    get_only_server,
+    get_server,
+    get_servers,
+)
 
 SERVICE_GET_USER_DETAILS = "get_user_details"
 SERVICE_GET_TRANSIENT_TOKEN = "get_transient_token"
@@ -41,7 +42,6 @@ SERVICE_GET_SOURCE_CONNECTION_INFORMATION = "get_source_connection_information"
 SERVICE_GET_SOURCES = "get_sources"
 SERVICE_FIND_MEDIA = "find_media"
 
-ATTR_ASK_DEVICE_ID = "ask_device_id"
 ATTR_LIMIT = "limit"
 ATTR_PROBE = "probe"
 ATTR_QUERY = "query"
@@ -110,87 +110,10 @@ def _in_time(handler: Handler) -> Handler:
     return handle
 
 
-def _account(call: ServiceCall) -> PlexAccountCoordinator:
-    """Return the account that an action is about: the one named, or the only one."""
-    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
-    for field in (ATTR_ASK_DEVICE_ID, ATTR_DEVICE_ID):
-        _, owner = _device(call, field)
-        entry_id = entry_id or (owner and owner.entry_id)
-    if entry_id:
-        named: PlexConfigEntry = async_get_config_entry(call.hass, DOMAIN, entry_id)
-        return named.runtime_data
-    loaded: list[PlexConfigEntry] = call.hass.config_entries.async_loaded_entries(
-        DOMAIN
-    )
-    match loaded:
-        case [entry]:
-            return entry.runtime_data
-        case []:
-            raise ServiceValidationError(**translation("no_account"))
-        case _:
-            titles = ", ".join(sorted(entry.title for entry in loaded))
-            raise ServiceValidationError(
-                **translation("account_required", accounts=titles)
-            )
-
-
-def _device(
-    call: ServiceCall, field: str
-) -> tuple[dr.AnyDeviceEntry | None, ConfigEntry | None]:
-    """Return the device that a field names, and the account that it belongs to."""
-    return dr.async_get_device_and_config_entry_for_domain(
-        call.hass, call.data.get(field, ""), domain=DOMAIN
-    )
-
-
-def _server(
-    call: ServiceCall, account: PlexAccountCoordinator, field: str
-) -> PlexServerCoordinator | None:
-    """Return the server whose device a field names, None if it names none."""
-    if (device_id := call.data.get(field)) is None:
-        return None
-    title = account.config_entry.title
-    device, entry = _device(call, field)
-    if device and entry:
-        if entry is not account.config_entry:
-            raise ServiceValidationError(
-                **translation(
-                    "device_of_other_account",
-                    device=device.name or device_id,
-                    account=title,
-                    other=entry.title,
-                )
-            )
-        for _, identifier in device.identifiers:
-            if server := account.servers.get(identifier):
-                return server
-    raise ServiceValidationError(**translation("invalid_device", account=title))
-
-
-def _servers(account: PlexAccountCoordinator) -> list[PlexServerCoordinator]:
-    """Return the account's servers, of which there is at least one."""
-    if servers := list(account.servers.values()):
-        return servers
-    title = account.config_entry.title
-    raise ServiceValidationError(**translation("no_server", account=title))
-
-
-def _only_server(account: PlexAccountCoordinator) -> PlexServerCoordinator:
-    """Return the account's server, which need not be named if it is the only one."""
-    match _servers(account):
-        case [server]:
-            return server
-        case servers:
-            title, count = account.config_entry.title, str(len(servers))
-            raise ServiceValidationError(
-                **translation("server_required", account=title, count=count)
-            )
-
-
 @_in_time
 async def _async_get_user_details(call: ServiceCall) -> ServiceResponse:
     """Get the details of the account."""
-    account = _account(call)
+    account = get_account(call)
     if call.data[ATTR_REFRESH]:
         await account.async_refresh_or_raise()
     user = account.data.user
@@ -241,10 +164,10 @@ async def _async_get_user_details(call: ServiceCall) -> ServiceResponse:
 @_in_time
 async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     """Get the transient token of one of the account's servers."""
-    account = _account(call)
-    server = _server(call, account, ATTR_DEVICE_ID)
+    account = get_account(call)
+    server = get_server(call, account, ATTR_DEVICE_ID)
     if server is None:
-        server = _only_server(account)
+        server = get_only_server(account)
     if call.data[ATTR_REFRESH]:
         access = await server.async_renew_token()
     else:
@@ -272,9 +195,9 @@ async def _async_get_source_connection_information(
     call: ServiceCall,
 ) -> ServiceResponse:
     """Get where a source can be reached, and with what token."""
-    account = _account(call)
-    device = _server(call, account, ATTR_DEVICE_ID)
-    asked = _server(call, account, ATTR_ASK_DEVICE_ID)
+    account = get_account(call)
+    device = get_server(call, account, ATTR_DEVICE_ID)
+    asked = get_server(call, account, ATTR_ASK_DEVICE_ID)
     if text := call.data.get(ATTR_SOURCE):
         source = parse_source(account, text)
         # Before there was a field of its own, this one said whom to ask.
@@ -320,7 +243,7 @@ async def _async_get_sources(call: ServiceCall) -> ServiceResponse:
                 "platform": server.platform,
                 "source_title": server.source_title,
             }
-            for server in _account(call).data.servers.values()
+            for server in get_account(call).data.servers.values()
         ]
     }
 
@@ -328,22 +251,22 @@ async def _async_get_sources(call: ServiceCall) -> ServiceResponse:
 @_in_time
 async def _async_find_media(call: ServiceCall) -> ServiceResponse:
     """Find films, episodes, music and whatever else the servers have."""
-    account = _account(call)
-    server = _server(call, account, ATTR_DEVICE_ID)
+    account = get_account(call)
+    server = get_server(call, account, ATTR_DEVICE_ID)
     query = call.data.get(ATTR_QUERY, "").strip()
     rating_key = call.data.get(ATTR_RATING_KEY, "").strip()
     limit = call.data[ATTR_LIMIT]
     if bool(query) == bool(rating_key):
         raise ServiceValidationError(**translation("query_or_rating_key"))
     if query:
-        servers = [server] if server else _servers(account)
+        servers = [server] if server else get_servers(account)
         found = await async_search(servers, query, limit)
     elif not RATING_KEY_PATTERN.fullmatch(rating_key):
         raise ServiceValidationError(
             **translation("invalid_rating_key", rating_key=rating_key)
         )
     else:
-        only = server or _only_server(account)
+        only = server or get_only_server(account)
         found = [
             (only, await async_ask_library(only, lambda lib: lib.get_item(rating_key)))
         ]
