@@ -121,14 +121,16 @@ async def confirm(client: TestClient[Any, Any], flow: str) -> dict[str, Any]:
     return dict(await response.json())
 
 
+@pytest.mark.parametrize("is_loaded", [False, True])
 async def test_allowed_too_late(
     hass: HomeAssistant,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     hass_client: ClientSessionGenerator,
     tick: Tick,
+    is_loaded: bool,
 ) -> None:
-    """Whoever confirms a repair of an account that is no longer loaded does no harm."""
+    """To confirm a repair of an account or a server that has gone does no harm."""
     assert await async_setup_component(hass, "repairs", {})
     plain = Connection.at(attic.url.replace("https", "http"))
     attic.listing.connections.append(plain)
@@ -137,5 +139,10 @@ async def test_allowed_too_late(
     await tick(SERVER_POLL)
     flow = await begin_to_fix(client := await hass_client(), hass)
     await hass.config_entries.async_unload(config_entry.entry_id)
+    if is_loaded:
+        hass.config_entries.async_update_entry(
+            config_entry, options={"left_out_servers": [attic.machine_identifier]}
+        )
+        await hass.config_entries.async_setup(config_entry.entry_id)
     assert (await confirm(client, flow))["type"] == "create_entry"
     assert issue_keys(hass) == set()
