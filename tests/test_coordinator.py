@@ -972,6 +972,7 @@ async def test_slow(
     plex.faults.add(Delay(0.1), path="/library/sections")
     for _ in range(2):
         await access.async_ask_library(server, PlexLibrary.get_sections)
+    assert len(plex.requests.matching(path="/library/sections")) == 2
     assert len(attic.transient_tokens) == 1
     attic.forget_tokens()
     await access.async_ask_library(server, PlexLibrary.get_sections)
@@ -992,6 +993,7 @@ async def test_answers_while_it_is_looked_for(
     plex.faults.add(Delay(0.1), path="/library/sections")
     plex.faults.add(Delay(0.3), path="/identity")
     assert await access.async_ask_library(server, PlexLibrary.get_sections)
+    assert len(plex.requests.matching(path="/library/sections")) == 1
 
 
 async def test_back_at_once(

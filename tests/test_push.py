@@ -9,7 +9,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import push, server_coordinator
-from custom_components.plex_account.api import http
+from custom_components.plex_account.api import connections, http
 from homeassistant.const import (
     EVENT_HOMEASSISTANT_STOP,
     STATE_OFF,
@@ -51,6 +51,12 @@ async def listening(
     await until(lambda: len(attic.push.sockets) == 1)
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listen again soon; needed before, as the first pause is known from then on."""
+    monkeypatch.setattr(push, "MIN_PAUSE", 1)
+
+
 async def settle(hass: HomeAssistant) -> None:
     """Wait for what has been started."""
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -77,12 +83,9 @@ async def test_down_and_back(
     await until(lambda: len(attic.push.sockets) == 1)
 
 
-@pytest.mark.usefixtures("listening")
-async def test_goodbye(
-    hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("soon", "listening")
+async def test_goodbye(hass: HomeAssistant, attic: MediaServer) -> None:
     """A server that closes the socket before it goes is missed all the same."""
-    monkeypatch.setattr(push, "MIN_PAUSE", 0.2)
     await attic.push.hang_up()
     await settle(hass)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
@@ -199,12 +202,11 @@ async def test_quick_restart(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
 
-@pytest.mark.usefixtures("listening")
+@pytest.mark.usefixtures("soon", "listening")
 async def test_restart_while_nobody_listens(
-    hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, attic: MediaServer
 ) -> None:
     """A server that is listened to again is looked at, as it may have started anew."""
-    monkeypatch.setattr(push, "MIN_PAUSE", 0.2)
     await attic.push.hang_up()
     await settle(hass)
     attic.forget_tokens()
@@ -216,9 +218,11 @@ async def test_down_beside_silent_addresses(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A machine that refuses is off within 2 s, though other addresses are silent."""
+    """A machine that refuses is soon off, though other addresses are silent."""
+    monkeypatch.setattr(server_coordinator, "PATIENCE", 0.3)
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 1.5)
     silent = Connection.at(f"http://127.0.0.1:{plex.silent_port}")
     attic.listing.connections.append(silent)
     await hass.services.async_call(
@@ -231,7 +235,7 @@ async def test_down_beside_silent_addresses(
     start = hass.loop.time()
     await attic.stop()
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
-    assert hass.loop.time() - start < 2
+    assert hass.loop.time() - start < 1.2
     await settle(hass)
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
 
@@ -274,16 +278,19 @@ async def test_silent_death(
     config_entry: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A machine that is gone without a word is missed, and off within 6 s of that."""
+    """A machine that is gone without a word is missed, and is not given much time."""
     monkeypatch.setattr(http, "HEARTBEAT", 0.2)
     await config_entry.runtime_data.servers[attic.machine_identifier].async_hang_up()
     attic.push.answers_pings = False
     await hass.config_entries.async_reload(config_entry.entry_id)
     await until(lambda: len(attic.push.sockets) == 1)
+    # CHECK_TIMEOUT is for those who are not in doubt.
+    monkeypatch.setattr(server_coordinator, "PATIENCE", 0.1)
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.4)
     plex.faults.add(Vanish(Ending.SILENCE), host="Attic")
     start = hass.loop.time()
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
-    assert hass.loop.time() - start < 6.5
+    assert hass.loop.time() - start < server_coordinator.CHECK_TIMEOUT
 
 
 @pytest.mark.parametrize(
@@ -498,12 +505,11 @@ async def test_remote_access_pushed(
     assert not plex.requests.matching(method="PUT")
 
 
-@pytest.mark.usefixtures("listening")
+@pytest.mark.usefixtures("soon", "listening")
 async def test_told_to_nobody(
     hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a server tells while nobody listens is asked for afterwards."""
-    monkeypatch.setattr(push, "MIN_PAUSE", 0.2)
     await attic.push.hang_up()
     await attic.map_port("failed", "unreachable")
     assert not attic.push.sockets

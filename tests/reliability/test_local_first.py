@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account import server_coordinator
+from custom_components.plex_account import access, coordinator, server_coordinator
+from custom_components.plex_account.api import connections
 from homeassistant.const import (
     EVENT_STATE_CHANGED,
     STATE_OFF,
@@ -59,6 +60,21 @@ async def restart(
         return hass.loop.time() - start
 
     return restart
+
+
+@pytest.fixture
+def hurry(restart: Restart, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a server that is known be given up ten times sooner."""
+    for module, name in (
+        (access, "PATIENCE"),
+        (connections, "PROBE_TIMEOUT"),
+        (server_coordinator, "CHECK_TIMEOUT"),
+        (server_coordinator, "LONG_PATIENCE"),
+        (server_coordinator, "PATIENCE"),
+        (server_coordinator, "PLEX_TV_PATIENCE"),
+        (server_coordinator, "TOKEN_TIMEOUT"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name) / 10)
 
 
 @pytest.fixture
@@ -153,11 +169,15 @@ async def test_asked_less_and_less(
 
 
 async def test_nobody_waits_for_silence(
-    hass: HomeAssistant, plex: PlexEmulator, restart: Restart
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    restart: Restart,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """If neither plex.tv nor the server answers, the start goes on all the same."""
+    monkeypatch.setattr(coordinator, "START_TIMEOUT", 0.2)
     plex.faults.add(SILENCE)
-    assert await restart() < 2
+    assert await restart() < 1
     assert state_of(hass, CONNECTIVITY) == STATE_UNKNOWN
     assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
 
@@ -287,12 +307,9 @@ async def test_names_after_a_power_cut(
     assert not server.data.connection.pinned
 
 
+@pytest.mark.usefixtures("attic", "hurry")
 async def test_half_dead_server(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    restart: Restart,
-    call: Call,
+    hass: HomeAssistant, plex: PlexEmulator, call: Call
 ) -> None:
     """A server that says who it is, but nothing else, is not waited for long either."""
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -303,7 +320,14 @@ async def test_half_dead_server(
         await call("get_transient_token")
     assert raised.value.translation_key == "timeout_connect"
     assert raised.value.translation_placeholders == {"name": "Attic"}
-    assert hass.loop.time() - start < 7
+    assert hass.loop.time() - start < 3
+
+
+def test_six_seconds() -> None:
+    """In truth who is not hurried gives a dead server six seconds."""
+    found = access.PATIENCE + connections.PROBE_TIMEOUT
+    assert found + server_coordinator.PLEX_TV_PATIENCE < 6
+    assert access.PATIENCE + server_coordinator.TOKEN_TIMEOUT < 6
 
 
 @pytest.mark.parametrize(
@@ -315,11 +339,10 @@ async def test_half_dead_server(
         ("get_source_connection_information", {"source": "Attic"}, Vanish(), SILENCE),
     ],
 )
+@pytest.mark.usefixtures("attic", "hurry")
 async def test_dead_server(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    attic: MediaServer,
-    restart: Restart,
     call: Call,
     monkeypatch: pytest.MonkeyPatch,
     action: str,
@@ -327,7 +350,7 @@ async def test_dead_server(
     fault: Fault,
     plex_tv: Fault | None,
 ) -> None:
-    """An action on a dead server fails within 6 s, and soon after that at once."""
+    """An action on a dead server soon fails, and for a while after that at once."""
     monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 10)
     await hass.async_block_till_done(wait_background_tasks=True)
     plex.faults.add(fault, host="Attic")
@@ -337,7 +360,7 @@ async def test_dead_server(
     with pytest.raises(HomeAssistantError) as raised:
         await call(action, **fields)
     assert raised.value.translation_key in {"server_unreachable", "server_just_tried"}
-    assert hass.loop.time() - start < 6
+    assert hass.loop.time() - start < 2
     plex.requests.clear()
     start = hass.loop.time()
     with pytest.raises(HomeAssistantError):
@@ -368,30 +391,16 @@ async def test_one_probe(
     assert not plex.requests
 
 
-@pytest.mark.parametrize("others", [[], ["/identity"]], ids=["this", "all"])
-async def test_slow_server(
+@pytest.mark.usefixtures("restart")
+async def test_slow_is_not_off(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    restart: Restart,
-    call: Call,
-    others: list[str],
-) -> None:
-    """A server that is there but slow is waited for, and asked once."""
-    await hass.async_block_till_done(wait_background_tasks=True)
-    for path in others:
-        plex.faults.add(Delay(30), path=path)
-    plex.faults.add(Delay(2), path="/security/resources")
-    source = f"server://{attic.machine_identifier}"
-    assert (await call("get_source_connection_information", source=source))["name"]
-    assert len(plex.requests.matching(path="/security/resources")) == 1
-
-
-async def test_slow_is_not_off(
-    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, restart: Restart
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server that takes its time is not said to be off, as one that is silent is."""
     await until(lambda: len(attic.push.sockets) == 1)
+    monkeypatch.setattr(server_coordinator, "PATIENCE", 0.1)
     states = []
 
     @callback
@@ -400,7 +409,7 @@ async def test_slow_is_not_off(
             states.append(event.data["new_state"].state)
 
     hass.bus.async_listen(EVENT_STATE_CHANGED, remember)
-    plex.faults.add(Delay(1.6), host="Attic")
+    plex.faults.add(Delay(0.3), host="Attic")
     await attic.push.hang_up()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert states == []
