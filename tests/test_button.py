@@ -27,10 +27,7 @@ async def press(hass: HomeAssistant) -> None:
 
 
 async def test_renew_transient_token(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
 ) -> None:
     """The button gets a new token; the sensor and the actions have it at once."""
     await setup_integration(hass, config_entry)
@@ -66,10 +63,7 @@ async def test_not_lost_meanwhile(
 
 
 async def test_server_down(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
 ) -> None:
     """If there is nobody to make a token, that is told."""
     await setup_integration(hass, config_entry)

@@ -397,10 +397,7 @@ async def test_unknown_error(
 
 
 async def test_already_configured(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry
 ) -> None:
     """The same account twice is refused; the second sign-in is taken back."""
     config_entry.add_to_hass(hass)
@@ -475,7 +472,6 @@ async def test_closed_while_signing_in(
 async def test_sign_out_fails(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    ada: Account,
     config_entry: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -876,10 +872,7 @@ async def test_signed_out_before_it_ends(
 
 
 async def test_removed_while_it_is_open(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry
 ) -> None:
     """Who signs in to an account that is removed meanwhile leaves no token behind."""
     await setup_integration(hass, config_entry)
@@ -1085,9 +1078,7 @@ async def test_browser_too_early(
     assert len(plex.requests) == asked
 
 
-async def test_browser_unknown(
-    hass: HomeAssistant, plex: PlexEmulator, again: ConfigFlowResult
-) -> None:
+async def test_browser_unknown(hass: HomeAssistant, again: ConfigFlowResult) -> None:
     """Where nobody knows the way back there is a code instead."""
     result = await configure(hass, again, {"next_step_id": "browser"})
     assert result["step_id"] == "link_wait"

@@ -94,11 +94,7 @@ async def test_first_poll(
 
 
 async def test_ping(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """The token's life is extended once a day; a failure is tried again, no more."""
     rule = plex.faults.add(error(500), path="/api/v2/ping")
@@ -120,11 +116,7 @@ async def test_ping(
 
 
 async def test_rotated_token(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A token that plex.tv changes is stored, without a reload."""
     await setup_integration(hass, config_entry)
@@ -213,11 +205,7 @@ async def test_server_down(
 
 
 async def test_server_restarts(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A restart kills the token, which is replaced at the next look."""
     await setup_integration(hass, config_entry)
@@ -329,7 +317,6 @@ async def test_clock_set_back(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
-    tick: Tick,
     freezer: TickingDateTimeFactory,
 ) -> None:
     """Nobody knows the age of a token from the future, so it is replaced."""
@@ -368,11 +355,7 @@ async def test_another_server_moved_in(
 
 
 async def test_server_set_up_anew(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A server that was installed anew is another one, even if it knows our token."""
     await setup_integration(hass, config_entry)
@@ -450,7 +433,6 @@ async def test_old_trouble(
 
 async def test_moved_while_off(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     authority: CertificateAuthority,
@@ -525,11 +507,7 @@ async def test_unreadable_servers(
 
 
 async def test_renamed_server(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A server that gets another name, or version, stays the same device."""
     await setup_integration(hass, config_entry)

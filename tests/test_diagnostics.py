@@ -91,10 +91,7 @@ async def test_device_diagnostics(
 
 
 async def test_unexpected_error(
-    hass: HomeAssistant,
-    hass_client: ClientSessionGenerator,
-    attic: MediaServer,
-    loaded: MockConfigEntry,
+    hass: HomeAssistant, hass_client: ClientSessionGenerator, loaded: MockConfigEntry
 ) -> None:
     """Of an error that nobody expects the kind is told, but not what it says."""
     loaded.runtime_data.async_set_update_error(KeyError("secret"))

@@ -46,9 +46,7 @@ class Late:
 
 
 @pytest.fixture
-async def loaded(
-    hass: HomeAssistant, ada: Account, config_entry: MockConfigEntry
-) -> MockConfigEntry:
+async def loaded(hass: HomeAssistant, config_entry: MockConfigEntry) -> MockConfigEntry:
     """Return Ada's entry, set up."""
     await setup_integration(hass, config_entry)
     return config_entry
@@ -86,7 +84,6 @@ async def test_avatar(
 
 @pytest.mark.parametrize("status", [HTTPStatus.OK, HTTPStatus.NOT_FOUND])
 async def test_changed_meanwhile(
-    hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     plex: PlexEmulator,
     ada: Account,
@@ -115,7 +112,6 @@ async def test_changed_meanwhile(
     ],
 )
 async def test_avatar_fails(
-    hass: HomeAssistant,
     hass_client: ClientSessionGenerator,
     plex: PlexEmulator,
     ada: Account,

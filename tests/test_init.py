@@ -172,9 +172,7 @@ async def test_server_down(
     assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
 
 
-async def test_no_server(
-    hass: HomeAssistant, ada: Account, config_entry: MockConfigEntry
-) -> None:
+async def test_no_server(hass: HomeAssistant, config_entry: MockConfigEntry) -> None:
     """An account without a server is fine."""
     await setup_integration(hass, config_entry)
     assert config_entry.state is ConfigEntryState.LOADED
@@ -183,7 +181,6 @@ async def test_no_server(
 async def test_two_accounts(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    ada: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     grace: Account,
@@ -237,11 +234,7 @@ async def test_remove_while_plex_is_down(
 
 
 async def test_retry_after(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A running account waits as long as plex.tv asks, then comes back by itself."""
     await setup_integration(hass, config_entry)
@@ -304,7 +297,6 @@ async def test_silent_server(
 
 async def test_remove_device(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     ada: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,
@@ -361,7 +353,6 @@ async def test_remove_device_of_a_disabled_account(
 
 async def test_server_moves(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     ada: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,

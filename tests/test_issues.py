@@ -38,11 +38,7 @@ def keys(hass: HomeAssistant) -> list[str | None]:
 
 
 async def test_server_too_old(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A server that can't look sources up has to be updated."""
     attic.listing.product_version = "1.15.3.876-ad6e39743"
@@ -59,11 +55,7 @@ async def test_server_too_old(
 
 @pytest.mark.parametrize("version", ["", "unknown", "beta-2"])
 async def test_strange_version(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    version: str,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, version: str
 ) -> None:
     """A version that nobody understands is no reason to complain."""
     attic.listing.product_version = version
@@ -72,11 +64,7 @@ async def test_strange_version(
 
 
 async def test_server_unclaimed(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
     """A server that was signed out has to be claimed again."""
     await setup_integration(hass, config_entry)
@@ -93,7 +81,6 @@ async def test_unclaimed_from_the_start(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
-    tick: Tick,
 ) -> None:
     """That it gives no token is not all that is told; it ends with the account."""
     attic.claimed = False

@@ -5,7 +5,6 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from freezegun.api import FrozenDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import (
@@ -393,9 +392,7 @@ async def test_song_without_album(panel: Panel, plex: PlexEmulator) -> None:
     ]
 
 
-async def test_same_path_again(
-    panel: Panel, freezer: FrozenDateTimeFactory, tick: Tick
-) -> None:
+async def test_same_path_again(panel: Panel, tick: Tick) -> None:
     """A browser need not fetch a picture again for another signature."""
     first = await panel.open("Attic", "Films")
     await tick(timedelta(minutes=5))

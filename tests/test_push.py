@@ -64,10 +64,7 @@ async def settle(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("listening")
 async def test_down_and_back(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, attic: MediaServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that goes down is off at once, and on with a new token soon after."""
     monkeypatch.setattr(server_coordinator, "DOWN_INTERVAL", 0.1)
@@ -591,7 +588,7 @@ async def test_shared_server(
 
 @pytest.mark.usefixtures("listening")
 async def test_signed_out(
-    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, tick: Tick
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer
 ) -> None:
     """A server that has lost its account is told of, before it says so to strangers."""
     attic.claimed = False

@@ -363,7 +363,7 @@ def test_what_to_replace(home: Home) -> None:
 
 
 @pytest.mark.parametrize("domain", CONFIGURATIONS)
-async def test_configuration(hass: HomeAssistant, domain: str) -> None:
+async def test_configuration(domain: str) -> None:
     """What goes into configuration.yaml is understood."""
     component = import_module(f"homeassistant.components.{domain}")
     assert component.CONFIG_SCHEMA(CONFIGURATIONS[domain].data)
@@ -408,7 +408,7 @@ async def test_poster(
 
 
 @pytest.fixture
-def evening(hass: HomeAssistant, freezer: TickingDateTimeFactory) -> None:
+def evening(freezer: TickingDateTimeFactory) -> None:
     """Let it be half past seven soon, from before anything is set up."""
     freezer.move_to(dt_util.now().replace(hour=19, minute=29, second=30))
 
@@ -542,11 +542,7 @@ async def test_shared_server(hass: HomeAssistant, home: Home) -> None:
 
 @pytest.mark.parametrize("name", ["Nobody's"])
 async def test_no_such_shared_server(
-    hass: HomeAssistant,
-    home: Home,
-    plex: PlexEmulator,
-    name: str,
-    caplog: pytest.LogCaptureFixture,
+    hass: HomeAssistant, home: Home, plex: PlexEmulator, name: str
 ) -> None:
     """Who asks for an unknown one is told so."""
     run = await add_script(hass, home.example("Find a shared Plex server"))
@@ -568,7 +564,7 @@ def test_no_trace_of_a_token(alias: str) -> None:
 
 
 @pytest.fixture
-def blueprints(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+def blueprints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Home Assistant find the blueprints as if they had been imported."""
     monkeypatch.setattr(DomainBlueprints, "blueprint_folder", BLUEPRINTS)
 
@@ -943,7 +939,7 @@ def test_messages() -> None:
         assert f"*{shown.split('. ')[0]}" in words
 
 
-async def test_only_what_is_stored(hass: HomeAssistant, home: Home) -> None:
+async def test_only_what_is_stored(home: Home) -> None:
     """The entry holds what the README says, and nothing else."""
     assert home.entry.data.keys() == {
         CONF_TOKEN,

@@ -237,7 +237,6 @@ async def test_get_transient_token_of_one_of_many(
 )
 async def test_without_server(
     hass: HomeAssistant,
-    ada: Account,
     config_entry: MockConfigEntry,
     action: str,
     data: dict[str, Any],
@@ -297,7 +296,6 @@ async def test_get_transient_token_unreachable(
 async def test_get_transient_token_errors(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    attic: MediaServer,
     loaded: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
     fault: Fault,
@@ -316,7 +314,6 @@ async def test_get_transient_token_errors(
 
 async def test_in_time(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     loaded: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
@@ -332,7 +329,7 @@ async def test_in_time(
 
 
 async def test_renewed_once(
-    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
+    hass: HomeAssistant, plex: PlexEmulator, loaded: MockConfigEntry
 ) -> None:
     """A hundred actions that want a new token at once get one and the same."""
     asked = len(plex.requests.matching(path="/security/token"))
@@ -634,7 +631,6 @@ async def test_several_accounts(
     hass: HomeAssistant,
     plex: PlexEmulator,
     grace: Account,
-    attic: MediaServer,
     loaded: MockConfigEntry,
     grace_entry: MockConfigEntry,
 ) -> None:
@@ -725,7 +721,6 @@ async def test_shared_server_fails(
     plex: PlexEmulator,
     ada: Account,
     grace: Account,
-    attic: MediaServer,
     loaded: MockConfigEntry,
     fault: Fault,
     key: str,

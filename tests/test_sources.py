@@ -309,7 +309,6 @@ async def test_server_back(
 
 async def test_server_just_tried(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     look_up: LookUp,
@@ -338,7 +337,6 @@ async def test_server_just_tried(
 
 async def test_own_server_that_nobody_knows(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     look_up: LookUp,
@@ -464,7 +462,6 @@ async def test_plain_http_of_a_shared_server(
 @pytest.mark.parametrize("owner", ["ada", "grace"])
 async def test_hidden_address(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
     library: MediaServer,

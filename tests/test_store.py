@@ -81,7 +81,6 @@ async def start(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 async def test_stored_and_removed(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     ada: Account,
     attic: MediaServer,
     stored: dict[str, Any],
@@ -137,7 +136,6 @@ async def test_details_without_plex_tv(
 
 async def test_only_written_if_new(
     hass: HomeAssistant,
-    attic: MediaServer,
     stored: dict[str, Any],
     config_entry: MockConfigEntry,
     hass_storage: dict[str, Any],
@@ -183,7 +181,6 @@ def changed(**changes: Any) -> Spoil:
 )
 async def test_unreadable(
     hass: HomeAssistant,
-    attic: MediaServer,
     stored: dict[str, Any],
     config_entry: MockConfigEntry,
     hass_storage: dict[str, Any],
@@ -216,7 +213,6 @@ async def test_unreadable(
 )
 async def test_partly_unreadable(
     hass: HomeAssistant,
-    attic: MediaServer,
     stored: dict[str, Any],
     config_entry: MockConfigEntry,
     hass_storage: dict[str, Any],
@@ -247,7 +243,6 @@ async def test_partly_unreadable(
 )
 async def test_damaged_file(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     storage: Path,
@@ -342,7 +337,6 @@ async def test_busy_while_removed(
 async def test_devices_outlive_damage(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    attic: MediaServer,
     stored: dict[str, Any],
     config_entry: MockConfigEntry,
     hass_storage: dict[str, Any],

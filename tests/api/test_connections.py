@@ -488,7 +488,6 @@ async def test_tiers_are_tried_in_order(
 @pytest.mark.parametrize("kind", [connection, relay])
 async def test_within_the_grace(
     prober: Prober,
-    attic: MediaServer,
     monkeypatch: pytest.MonkeyPatch,
     kind: Callable[[str], Connection],
     listen: Listen,
@@ -506,10 +505,7 @@ async def test_within_the_grace(
 
 @pytest.mark.parametrize("kind", [connection, relay])
 async def test_after_the_grace(
-    prober: Prober,
-    attic: MediaServer,
-    kind: Callable[[str], Connection],
-    listen: Listen,
+    prober: Prober, kind: Callable[[str], Connection], listen: Listen
 ) -> None:
     """It may not be much later."""
     slow, fast = await listen(), await listen()
@@ -521,10 +517,7 @@ async def test_after_the_grace(
 
 
 async def test_grace_begins_once(
-    prober: Prober,
-    attic: MediaServer,
-    monkeypatch: pytest.MonkeyPatch,
-    listen: Listen,
+    prober: Prober, monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     """A second answer does not give the best one more time."""
     monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 0.4)
@@ -539,9 +532,7 @@ async def test_grace_begins_once(
     assert set(outcome.tried) == {by_relay.url, remote.url}
 
 
-async def test_worse_tier_is_not_waited_for(
-    prober: Prober, attic: MediaServer, listen: Listen
-) -> None:
+async def test_worse_tier_is_not_waited_for(prober: Prober, listen: Listen) -> None:
     """After the best there is, the others are of no interest."""
     near, remote = await listen(), await listen()
     near.latency = 0.1
@@ -553,10 +544,7 @@ async def test_worse_tier_is_not_waited_for(
 
 
 async def test_equal_one_is_not_waited_for(
-    prober: Prober,
-    attic: MediaServer,
-    monkeypatch: pytest.MonkeyPatch,
-    listen: Listen,
+    prober: Prober, monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     """Nor are others that are no better than the first."""
     monkeypatch.setattr(connections_module, "BETTER_TIER_GRACE", 3)
@@ -583,10 +571,7 @@ async def test_slow_server(
 
 
 async def test_grace_ends_with_the_time(
-    prober: Prober,
-    attic: MediaServer,
-    monkeypatch: pytest.MonkeyPatch,
-    listen: Listen,
+    prober: Prober, monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     """The grace does not make the whole take longer."""
     monkeypatch.setattr(connections_module, "PROBE_TIMEOUT", 0.4)
@@ -600,10 +585,7 @@ async def test_grace_ends_with_the_time(
 
 
 async def test_ipv4_before_ipv6(
-    prober: Prober,
-    attic: MediaServer,
-    monkeypatch: pytest.MonkeyPatch,
-    listen: Listen,
+    prober: Prober, monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     """Of two equal ones the older kind of address has a head start."""
     monkeypatch.setattr(connections_module, "STAGGER", 0.5)
@@ -614,12 +596,7 @@ async def test_ipv4_before_ipv6(
     assert seen(outcome) == {old.url: outcome.best}
 
 
-async def test_ipv6_alone(
-    prober: Prober,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    listen: Listen,
-) -> None:
+async def test_ipv6_alone(prober: Prober, plex: PlexEmulator, listen: Listen) -> None:
     """The newer kind is used where the older one does not answer."""
     new = await listen("::1")
     old = f"http://127.0.0.1:{plex.silent_port}"
@@ -628,9 +605,7 @@ async def test_ipv6_alone(
     assert seen(outcome) == {new.url: outcome.best}
 
 
-async def test_ipv6_of_a_better_tier(
-    prober: Prober, attic: MediaServer, listen: Listen
-) -> None:
+async def test_ipv6_of_a_better_tier(prober: Prober, listen: Listen) -> None:
     """The tier counts for more than the kind of address."""
     new, old = await listen("::1"), await listen()
     new.latency = 0.1
@@ -741,12 +716,7 @@ async def test_hidden_name(
     assert len(plex.requests) == 2
 
 
-async def test_unencrypted_comes_last(
-    prober: Prober,
-    plex: PlexEmulator,
-    listen: Listen,
-    resolver: LoopbackResolver,
-) -> None:
+async def test_unencrypted_comes_last(prober: Prober, listen: Listen) -> None:
     """However fast it answers, who can prove who it is is waited for."""
     slow, plain = await listen(), await listen(secure=False)
     slow.latency = 0.6

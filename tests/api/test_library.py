@@ -175,7 +175,6 @@ PART = {"key": "/library/parts/1/2/file.mkv"}
     ],
 )
 async def test_item(
-    attic: MediaServer,
     plex: PlexEmulator,
     pms: PlexServerClient,
     data: dict[str, Any],
@@ -223,7 +222,6 @@ FILM = {"ratingKey": "1", "type": "movie", "title": "Film"}
     ],
 )
 async def test_drift(
-    attic: MediaServer,
     plex: PlexEmulator,
     pms: PlexServerClient,
     content: dict[str, Any],
@@ -237,7 +235,7 @@ async def test_drift(
 
 @pytest.mark.parametrize("key", ["../../security", "%2e%2e", "A/B", "", "%25"])
 async def test_hostile_characters(
-    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient, key: str
+    plex: PlexEmulator, pms: PlexServerClient, key: str
 ) -> None:
     """A list by characters that can't be trusted is none."""
     characters = [{"key": name, "title": name, "size": 1} for name in ("A", key)]
@@ -247,9 +245,7 @@ async def test_hostile_characters(
     assert await PlexLibrary(pms).get_first_characters("1") == []
 
 
-async def test_empty_item(
-    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient
-) -> None:
+async def test_empty_item(plex: PlexEmulator, pms: PlexServerClient) -> None:
     """An answer without an item is that there is none."""
     plex.faults.add(listing(size=0), path="/library/metadata/42")
     with pytest.raises(PlexNotFoundError):

@@ -195,9 +195,7 @@ async def test_wrong_password(
     assert len(plex.requests) == 3
 
 
-async def test_empty_password(
-    visitor: PlexTvClient, plex: PlexEmulator, ada: Account
-) -> None:
+async def test_empty_password(visitor: PlexTvClient, ada: Account) -> None:
     """Plex wants something to be entered."""
     with pytest.raises(PlexAuthenticationError) as caught:
         await visitor.sign_in("ada", "")
@@ -297,9 +295,7 @@ async def test_questions_are_asked_again(
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b'"x"', b"1", b"{}", b"<html/>", b'{"error":"?"}']
 )
-async def test_wrong_shape(
-    tv: PlexTvClient, plex: PlexEmulator, ada: Account, body: bytes
-) -> None:
+async def test_wrong_shape(tv: PlexTvClient, plex: PlexEmulator, body: bytes) -> None:
     """What is JSON or XML but not what was asked for is refused."""
     token = tv.token
     plex.faults.add(Reply(Answer(200, body)))
@@ -332,11 +328,7 @@ async def test_dead_token(tv: PlexTvClient, plex: PlexEmulator, ada: Account) ->
     ],
 )
 async def test_newer_token(
-    visitor: PlexTvClient,
-    plex: PlexEmulator,
-    token: str,
-    status: int,
-    expected: type[PlexError],
+    visitor: PlexTvClient, token: str, status: int, expected: type[PlexError]
 ) -> None:
     """The newer kind of token says that it has expired."""
     visitor.token = token
@@ -349,9 +341,7 @@ async def test_newer_token(
 
 
 @both_formats
-async def test_get_user(
-    tv: PlexTvClient, plex: PlexEmulator, ada: Account, xml: bool
-) -> None:
+async def test_get_user(tv: PlexTvClient, plex: PlexEmulator, xml: bool) -> None:
     """The account is known in full."""
     plex.tv.xml_only = xml
     assert await tv.get_user() == ada_as_user(plex, tv.token)
@@ -613,9 +603,7 @@ async def test_players(
 
 
 @both_formats
-async def test_no_servers(
-    tv: PlexTvClient, plex: PlexEmulator, ada: Account, xml: bool
-) -> None:
+async def test_no_servers(tv: PlexTvClient, plex: PlexEmulator, xml: bool) -> None:
     """To have no server is no error."""
     plex.tv.xml_only = xml
     assert await tv.get_servers() == NO_SERVERS
@@ -787,9 +775,7 @@ async def test_avatar_elsewhere(
 
 
 @pytest.mark.parametrize("host", ["plex.tv", "images.plex.tv", "Plex.TV:8443"])
-async def test_avatar_at_plex_tv(
-    tv: PlexTvClient, resolver: LoopbackResolver, host: str
-) -> None:
+async def test_avatar_at_plex_tv(tv: PlexTvClient, host: str) -> None:
     """Plex has more hosts than one."""
     with pytest.raises(PlexConnectionError):
         await tv.get_picture(f"https://{host}/avatar")

@@ -164,13 +164,7 @@ async def test_fewer_retries(
     assert len(plex.requests) == 1 + retries
 
 
-async def test_usual_retries(
-    session: ClientSession,
-    identity: ClientIdentity,
-    pms: PlexServerClient,
-    plex: PlexEmulator,
-    attic: MediaServer,
-) -> None:
+async def test_usual_retries(pms: PlexServerClient, plex: PlexEmulator) -> None:
     """Unless told otherwise, two more attempts are made."""
     plex.faults.add(Vanish())
     with pytest.raises(PlexConnectionError):

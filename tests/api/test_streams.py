@@ -298,10 +298,7 @@ async def messages(
 
 
 async def test_listen(
-    ada: Account,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    messages: AsyncGenerator[Json],
+    ada: Account, attic: MediaServer, messages: AsyncGenerator[Json]
 ) -> None:
     """What is pushed is read one by one, and what can't be read passed over."""
     (socket,) = attic.push.sockets

@@ -13,7 +13,7 @@ from tests.const import PHONE
 
 from .emulator_process import EmulatorClient
 from .hass_client import Data, HassClient
-from .hass_process import BUTTON, PLAYER, TEXT, HassProcess
+from .hass_process import BUTTON, PLAYER, TEXT
 from .sign_in import sign_in_with_password
 from .waiting import eventually
 
@@ -101,12 +101,7 @@ async def fetch(home: HassClient, path: str) -> tuple[str, bytes]:
 
 
 async def test_poster(
-    home: HassClient,
-    hass_process: HassProcess,
-    plex_world: EmulatorClient,
-    add_from_blueprint: AddAutomation,
-    attic: str,
-    phone: Phone,
+    home: HassClient, add_from_blueprint: AddAutomation, attic: str, phone: Phone
 ) -> None:
     """The phone is told what is playing, with a picture that it can load."""
     await home.rest("POST", f"states/{PLEX_PLAYER}", {"state": "idle"})

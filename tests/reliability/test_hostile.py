@@ -325,10 +325,7 @@ async def test_answer_of_any_size(identity: ClientIdentity, kind: str) -> None:
 
 
 async def test_thousands_of_addresses(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    identity: ClientIdentity,
-    monkeypatch: pytest.MonkeyPatch,
+    plex: PlexEmulator, identity: ClientIdentity, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many addresses a server has, few are considered, and fewer at a time."""
     data: dict[str, Json] = {
@@ -496,7 +493,6 @@ async def test_strangers_learn_nothing(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
-    tick: Tick,
 ) -> None:
     """Who has not proven to be a server learns nothing; servers know us by other names.
 
@@ -563,7 +559,6 @@ async def test_no_cookies(
 async def test_another_account(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    ada: Account,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     tick: Tick,
@@ -745,7 +740,6 @@ async def test_many_silent_servers(
 
 async def test_hanging_names(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     resolver: LoopbackResolver,
@@ -778,7 +772,6 @@ async def test_hanging_names(
 
 async def test_200_actions_during_a_restart(
     hass: HomeAssistant,
-    plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
     call: Call,
@@ -797,10 +790,7 @@ async def test_200_actions_during_a_restart(
 
 
 async def test_60_reloads(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
 ) -> None:
     """An account that is loaded again and again leaves nothing behind."""
     await setup_integration(hass, config_entry)

@@ -358,9 +358,7 @@ async def test_remove_does_not_wait(
 # What Plex says
 
 
-async def test_wait_is_longer_than_the_code_lives(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_wait_is_longer_than_the_code_lives(world: World) -> None:
     """However long plex.tv asks us to wait, a code that expires is replaced."""
     hass = world.hass
     flow = hass.config_entries.flow

@@ -97,9 +97,7 @@ async def by_name(
     await config_entry.runtime_data.async_refresh()
 
 
-async def test_two_round_trips(
-    plex: PlexEmulator, attic: MediaServer, restart: Restart
-) -> None:
+async def test_two_round_trips(plex: PlexEmulator, restart: Restart) -> None:
     """The set-up of a known account waits for its servers only, twice."""
     plex.requests.clear()
     plex.faults.add(Delay(0.5), host="plex.tv")
@@ -223,12 +221,7 @@ async def test_an_hour_later(
 
 
 async def test_signed_out_meanwhile(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    attic: MediaServer,
-    restart: Restart,
-    tick: Tick,
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, restart: Restart, tick: Tick
 ) -> None:
     """Only plex.tv's own word asks for another sign-in, and the servers stay."""
     rule = plex.faults.add(Vanish(), host="plex.tv")
@@ -246,12 +239,10 @@ async def test_signed_out_meanwhile(
 async def test_names_without_internet(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    attic: MediaServer,
     resolver: LoopbackResolver,
     restart: Restart,
     by_name: None,
     tick: Tick,
-    config_entry: MockConfigEntry,
 ) -> None:
     """Without names the address carries on, and no repair blames the router."""
     await tick(ACCOUNT_POLL)
@@ -325,9 +316,10 @@ async def test_half_dead_server(
 
 def test_six_seconds() -> None:
     """In truth who is not hurried gives a dead server six seconds."""
-    found = access.PATIENCE + connections.PROBE_TIMEOUT
-    assert found + server_coordinator.PLEX_TV_PATIENCE < 6
-    assert access.PATIENCE + server_coordinator.TOKEN_TIMEOUT < 6
+    patience = server_coordinator.PATIENCE
+    probing = connections.PROBE_TIMEOUT + server_coordinator.PLEX_TV_PATIENCE
+    assert patience + probing < 6
+    assert patience + server_coordinator.TOKEN_TIMEOUT < 6
 
 
 @pytest.mark.parametrize(
@@ -371,7 +363,6 @@ async def test_dead_server(
 
 
 async def test_one_probe(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     restart: Restart,
