@@ -285,28 +285,6 @@ async def test_password_errors(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
-async def test_wrong_password(
-    hass: HomeAssistant, plex: PlexEmulator, ada: Account
-) -> None:
-    """After too many wrong passwords even the right one is refused, and we say why."""
-    plex.tv.failures_allowed = 1
-    result = await start(hass, "password")
-    result = await configure(hass, result, credentials(plex, password="wrong"))
-    assert result["errors"] == {"base": "invalid_auth"}
-    result = await configure(hass, result, credentials(plex))
-    assert result["errors"] == {"base": "throttled"}
-    assert not plex.tv.tokens
-
-
-async def test_account_without_password(
-    hass: HomeAssistant, plex: PlexEmulator, lin: Account
-) -> None:
-    """Who has no password can't sign in with one."""
-    result = await start(hass, "password")
-    result = await configure(hass, result, credentials(plex, username="lin"))
-    assert result["errors"] == {"base": "invalid_auth"}
-
-
 @pytest.mark.parametrize("typed", [{}, {CONF_USERNAME: " ", CONF_PASSWORD: ""}])
 async def test_empty_fields(
     hass: HomeAssistant, plex: PlexEmulator, ada: Account, typed: dict[str, str]
@@ -335,6 +313,7 @@ async def test_empty_fields(
         "http://plex.tv",
         "http://192.168.1.2:8080",
         "http://127.0.0.1.example.com",
+        "http://127.0.0.1@192.168.1.5",
         "ftp://127.0.0.1",
         "plex.tv",
         "https://",
@@ -1113,6 +1092,9 @@ async def test_emptied_address(
     plex.requests.clear()
     result = await choose(hass, again, "password")
     typed = {CONF_USERNAME: "ada", CONF_PASSWORD: PASSWORD}
+    unsafe = {"advanced": {CONF_SERVER_URL: "http://192.168.1.5"}}
+    result = await configure(hass, result, typed | unsafe)
+    assert result["errors"] == {"advanced": "invalid_url"}
     result = await configure(hass, result, typed | {"advanced": {}})
     assert result["errors"] == {"base": "cannot_connect"}
     assert suggested(result)[CONF_SERVER_URL] == "https://plex.tv"

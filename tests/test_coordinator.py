@@ -91,6 +91,10 @@ async def test_first_poll(
     plex.requests.clear()
     await tick(SERVER_POLL / 2)
     assert len(plex.requests.matching(host="Attic", path="/")) == 1
+    for _ in range(2):
+        # After a half the account's is due, and after another half it is not.
+        await tick(ACCOUNT_POLL / 2)
+        assert len(plex.requests.matching(path="/api/v2/user")) == 1
 
 
 async def test_ping(

@@ -23,7 +23,10 @@ async def test_at_servers(
     attic: MediaServer,
     config_entry: MockConfigEntry,
 ) -> None:
-    """A server knows us by another name than plex.tv does, always the same."""
+    """A server knows us by another name than plex.tv does, always the same.
+
+    Who has not proven to be that server learns nothing.
+    """
     await plex.add_server("Cellar", owner=ada)
     await setup_integration(hass, config_entry)
     await hass.config_entries.async_reload(config_entry.entry_id)
@@ -39,6 +42,9 @@ async def test_at_servers(
     (at_attic,), (at_cellar,) = known["Attic"], known["Cellar"]
     assert len({CLIENT_IDENTIFIER, at_attic, at_cellar}) == 3
     assert {UUID(each).version for each in (at_attic, at_cellar)} == {4}
+    for request in plex.requests.matching(path="/identity"):
+        assert not any(name.startswith("X-Plex") for name in request.headers)
+        assert "HomeAssistant" not in str(request.headers)
 
 
 async def test_what_plex_shows(
@@ -87,7 +93,6 @@ async def test_sign_out_takes_no_time(
     """Who removes an account does not wait for a plex.tv that says nothing."""
     monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.1)
     await setup_integration(hass, config_entry)
-    plex.faults.add(Vanish(Ending.SILENCE), path="/users/signout")
     plex.faults.add(Vanish(Ending.SILENCE), path="/api/v2/users/signout")
     await hass.config_entries.async_remove(config_entry.entry_id)
     assert "Could not sign out of Plex (no answer in time)" in caplog.text

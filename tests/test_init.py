@@ -172,12 +172,6 @@ async def test_server_down(
     assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
 
 
-async def test_no_server(hass: HomeAssistant, config_entry: MockConfigEntry) -> None:
-    """An account without a server is fine."""
-    await setup_integration(hass, config_entry)
-    assert config_entry.state is ConfigEntryState.LOADED
-
-
 async def test_two_accounts(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -914,9 +914,3 @@ def test_rank() -> None:
     ]
     worst_first = ranked[::-1]
     assert sorted(worst_first, key=connections_module.rank) == ranked
-
-
-def test_times() -> None:
-    """The times are those that are promised."""
-    assert connections_module.PROBE_TIMEOUT == 4
-    assert connections_module.BETTER_TIER_GRACE == 0.25

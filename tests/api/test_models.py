@@ -553,14 +553,6 @@ def test_claimed(said: dict[str, Json], expected: bool | None) -> None:
     assert read_server({**rest, **said}).claimed is expected
 
 
-def test_transient_token() -> None:
-    """A token lives for two days at most."""
-    token = TransientToken.from_json({"MediaContainer": {"token": "secret"}}, EPOCH)
-    assert (token.token, token.issued_at) == ("secret", EPOCH)
-    assert token.expires_at == datetime(1970, 1, 3, tzinfo=UTC)
-    assert "secret" not in repr(token)
-
-
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -63,13 +63,6 @@ async def test_no_http(
     assert server.connections == 3
 
 
-async def test_nobody_there(session: ClientSession, identity: ClientIdentity) -> None:
-    """Why a connection does not work is told."""
-    with pytest.raises(PlexConnectionError) as raised:
-        await request(session, identity, "GET", URL("http://127.0.0.1:1"))
-    assert isinstance(raised.value.__cause__, OSError)
-
-
 @pytest.mark.parametrize(
     "host", ["nowhere.invalid", "a..b", f"{'a' * 64}.plex.direct", "h h", "0"]
 )

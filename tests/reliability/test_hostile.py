@@ -30,7 +30,7 @@ from custom_components.plex_account.api import (
 from custom_components.plex_account.api.reading import Json
 from custom_components.plex_account.devices import async_get_device
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.const import STATE_OFF, STATE_ON, STATE_UNAVAILABLE
+from homeassistant.const import STATE_ON, STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import (
     area_registry as ar,
@@ -253,23 +253,6 @@ async def test_names_are_plain_text(
     assert shown.endswith(r"\!\[x\]\(https\:\/\/evil\.example\/x\.png\)")
 
 
-@pytest.mark.parametrize("name", ["Home\x1b[31m", "Home\r\nX-Plex-Token: x", "🏠\0"])
-async def test_name_of_the_home(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    name: str,
-) -> None:
-    """Whatever the home is called, it can be told to Plex."""
-    hass.config.location_name = name
-    await setup_integration(hass, config_entry)
-    assert state_of(hass, PLEX_PASS) == STATE_ON
-    told = {request.value("X-Plex-Device-Name") for request in plex.requests}
-    assert told - {""}
-    assert all(text.isprintable() for text in told)
-
-
 # Sizes
 
 
@@ -408,7 +391,7 @@ async def test_plain_http_from_the_start(
 
     Each time it is asked first who it is. As soon as there is HTTPS, that is used.
     """
-    attic = await plex.add_server("Attic", owner=ada, secure=False)
+    await plex.add_server("Attic", owner=ada, secure=False)
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert issue_keys(hass) == {"unencrypted"}
@@ -416,16 +399,6 @@ async def test_plain_http_from_the_start(
     await tick(SERVER_POLL)
     asked = [(r.path, bool(r.token)) for r in plex.requests.matching(host="Attic")]
     assert asked == [("/identity", False), ("/", True)]
-
-    # Somebody else has got the address meanwhile.
-    plex.requests.clear()
-    identifier = attic.machine_identifier
-    attic.listing.client_identifier = "f" * 40
-    plex.faults.add(error(500), path=RESOURCES)
-    await tick(SERVER_POLL)
-    assert state_of(hass, CONNECTIVITY) == STATE_OFF
-    assert {r.path for r in plex.requests.matching(host="Attic")} == {"/identity"}
-    attic.listing.client_identifier = identifier
 
 
 @pytest.mark.parametrize("restarts", [True, False])
@@ -468,57 +441,7 @@ async def test_secure_way_that_comes_later(
     assert issue_keys(hass) == set()
 
 
-async def test_name_of_an_own_server(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    grace: Account,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    call: Call,
-) -> None:
-    """Nobody can take the name of a server away by sharing one that is called so."""
-    other = await plex.add_server("Attic", owner=grace)
-    plex.share(other, ada)
-    await setup_integration(hass, config_entry)
-    found = await call("get_source_connection_information", source="Attic")
-    assert found["client_identifier"] == attic.machine_identifier
-
-
 # What others get to know
-
-
-async def test_strangers_learn_nothing(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-) -> None:
-    """Who has not proven to be a server learns nothing; servers know us by other names.
-
-    Each has one of its own, which stays the same.
-    """
-    cellar = await plex.add_server("Cellar", owner=attic.owner)
-    hass.config.location_name = "Ada's castle"
-    await setup_integration(hass, config_entry)
-    await hass.config_entries.async_reload(config_entry.entry_id)
-    await hass.async_block_till_done(wait_background_tasks=True)
-    for request in plex.requests.matching(path="/identity"):
-        assert not any(name.startswith("X-Plex") for name in request.headers)
-        assert "Ada" not in str(request.headers)
-        assert "HomeAssistant" not in str(request.headers)
-    known = {
-        host: {
-            request.client_identifier
-            for request in plex.requests.matching(host=host)
-            if request.path != "/identity"
-        }
-        for host in ("plex.tv", "Attic", "Cellar")
-    }
-    assert known["plex.tv"] == {CLIENT_IDENTIFIER}
-    assert all(len(names) == 1 for names in known.values())
-    assert len(set.union(*known.values())) == 3
-    assert cellar.machine_identifier not in str(known)
 
 
 async def test_no_cookies(

@@ -11,8 +11,7 @@ from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.plex_account import coordinator, identity, pins
-from custom_components.plex_account.api import http
+from custom_components.plex_account import coordinator, pins
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components.image import async_get_image
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry, ConfigEntryState
@@ -22,7 +21,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from tests import PATIENCE, state_of, unexpected, until
 from tests.const import PASSWORD
-from tests.plex_emulator import Ending, Fault, Vanish, error
+from tests.plex_emulator import Fault, error
 
 from .cases import ODD_NAME, reshaped
 from .midway import After, Before, Hold, Nth, Restart
@@ -342,19 +341,6 @@ async def test_remove_while_signing_in_again(
     assert not unexpected(caplog.records)
 
 
-async def test_remove_does_not_wait(
-    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The removal is not held up for as long as another request may take."""
-    monkeypatch.setattr(identity, "SIGN_OUT_TIMEOUT", 0.1)
-    await world.set_up()
-    (entry,) = world.hass.config_entries.async_entries(DOMAIN)
-    world.plex.faults.add(Vanish(Ending.SILENCE), path="/api/v2/users/signout")
-    async with asyncio.timeout(http.TOTAL_TIMEOUT / 2):
-        await world.hass.config_entries.async_remove(entry.entry_id)
-    assert "Could not sign out of Plex (no answer in time)" in caplog.text
-
-
 # What Plex says
 
 
@@ -456,7 +442,7 @@ async def test_any_field_of_a_server(world: World, value: object) -> None:
 
 async def test_odd_names(world: World, hass: HomeAssistant) -> None:
     """Names are shown as they are, in one line, whatever they are made of."""
-    hass.config.location_name = f"{ODD_NAME}\r\nX-Plex-Token: x"
+    hass.config.location_name = f"{ODD_NAME}\x1b[31m\r\nX-Plex-Token: x\0"
     world.ada.user.title = world.ada.user.username = ODD_NAME
     world.attic.name = ODD_NAME
     flow = hass.config_entries.flow
@@ -478,6 +464,9 @@ async def test_odd_names(world: World, hass: HomeAssistant) -> None:
     entry_id = result["result"].entry_id
     devices = dr.async_entries_for_config_entry(registry, entry_id)
     assert [device.name for device in devices] == [name] * 2
+    told = {request.value("X-Plex-Device-Name") for request in world.plex.requests}
+    assert told - {""}
+    assert not set("\x1b\r\n\0") & set("".join(told))
     response = await world.look_up()
     assert response["answered_by"]["name"] == name
     response = await world.call("get_user_details")

@@ -404,19 +404,3 @@ async def test_slow_is_not_off(
     await attic.push.hang_up()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert states == []
-
-
-async def test_homes_do_not_ask_in_step(
-    hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry, tick: Tick
-) -> None:
-    """The first interval is a random part of a whole one, as all others are."""
-    random.random = lambda: 0.25  # undone by on_time
-    await setup_integration(hass, config_entry)
-    asked = []
-    for _ in range(80):
-        plex.requests.clear()
-        await tick(timedelta(minutes=1))
-        asked.append(len(plex.requests.matching(path="/api/v2/user")))
-    minutes = [minute for minute, requests in enumerate(asked, 1) if requests]
-    assert minutes == pytest.approx([8, 38, 68], abs=1)
-    assert set(asked) == {0, 1}

@@ -41,7 +41,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.helpers.json import json_dumps
 from homeassistant.setup import async_setup_component
-from tests import setup_integration, until
+from tests import until
 from tests.const import PASSWORD
 from tests.plex_emulator import (
     Answer,
@@ -466,37 +466,3 @@ async def test_somebody_else_moved_in(world: World) -> None:
     asked = plex.requests.matching(host="Not *")
     assert {(request.host, request.token) for request in asked} == {("Not Attic", "")}
     check_requests(observer)
-
-
-@pytest.mark.parametrize("source", ["user", "reauth", "reconfigure"])
-@pytest.mark.parametrize("way", ["password", "link"])
-@pytest.mark.parametrize(
-    "url", ["http://plex.tv", "http://192.168.1.5", "http://127.0.0.1@192.168.1.5"]
-)
-async def test_never_in_the_clear(
-    world: World, source: str, way: str, url: str
-) -> None:
-    """However one signs in, nothing is sent that others in the network could read."""
-    hass = world.hass
-    flows = hass.config_entries.flow
-    entry = world.new_entry()
-    if source == "user":
-        result = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
-    else:
-        await setup_integration(hass, entry)
-        if source == "reauth":
-            entry.async_start_reauth(hass)
-            await hass.async_block_till_done()
-            (result,) = flows.async_progress()
-        else:
-            result = await entry.start_reconfigure_flow(hass)
-    world.resolver.patterns.append("*")
-    world.plex.requests.clear()
-    await flows.async_configure(result["flow_id"], {"next_step_id": "password"})
-    typed = {CONF_USERNAME: "ada", CONF_PASSWORD: PASSWORD, "use_link": way == "link"}
-    result = await flows.async_configure(
-        result["flow_id"], typed | {"advanced": {CONF_SERVER_URL: url}}
-    )
-    assert result["type"] is FlowResultType.FORM
-    assert result["errors"] == {"advanced": "invalid_url"}
-    assert not world.plex.requests
