@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.helpers import device_registry as dr
 
 if TYPE_CHECKING:
     # At run time only once tests.harness, a module of this package, has been loaded.
@@ -45,6 +47,39 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.01)
+
+
+async def perform(
+    hass: HomeAssistant, action: str, context: Context | None = None, /, **data: Any
+) -> dict[str, Any]:
+    """Perform an action as an automation does, and return its response."""
+    response = await hass.services.async_call(
+        "plex_account", action, data, True, context, return_response=True
+    )
+    assert response is not None
+    return dict(response)
+
+
+def source_of(server: MediaServer) -> str:
+    """Return the source that is a server."""
+    return f"server://{server.machine_identifier}"
+
+
+def device_id_of(
+    hass: HomeAssistant, entry: ConfigEntry, identifier: str | None
+) -> str:
+    """Return the id of the device of an account or a server."""
+    device = dr.async_get(hass).async_get_device_by_identifier(
+        ("plex_account", str(identifier)), entry.entry_id
+    )
+    assert device
+    return device.id
+
+
+def names_of_devices(hass: HomeAssistant, entry: ConfigEntry) -> set[str | None]:
+    """Return the names of the devices of an entry."""
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    return {device.name for device in devices}
 
 
 def state_of(hass: HomeAssistant, entity_id: str) -> str:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 import random
-from typing import Any
 
 from freezegun.api import TickingDateTimeFactory
 import pytest
@@ -30,7 +29,17 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 
-from . import PATIENCE, Tick, follow, setup_integration, state_of, until
+from . import (
+    PATIENCE,
+    Tick,
+    follow,
+    names_of_devices,
+    perform,
+    setup_integration,
+    source_of,
+    state_of,
+    until,
+)
 from .const import ACCOUNT_POLL, NEW_PLEX_DIRECT, PLEX_DIRECT, SERVER_POLL
 from .listeners import answer_elsewhere, hide, listen
 from .plex_emulator import (
@@ -326,14 +335,7 @@ async def test_clock_set_back(
     """Nobody knows the age of a token from the future, so it is replaced."""
     await setup_integration(hass, config_entry)
     freezer.tick(timedelta(hours=-6))
-    response = await hass.services.async_call(
-        DOMAIN,
-        "get_transient_token",
-        {"config_entry_id": config_entry.entry_id},
-        blocking=True,
-        return_response=True,
-    )
-    assert response
+    response = await perform(hass, "get_transient_token")
     assert response["token"] == attic.transient_tokens[-1].text
     assert len(plex.requests.matching(path="/security/token")) == 2
 
@@ -486,12 +488,6 @@ async def test_servers_come_and_go(
     assert names_of_devices(hass, config_entry) == {"ada"}
 
 
-def names_of_devices(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
-    """Return the names of the devices of an entry."""
-    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
-    return {device.name for device in devices}
-
-
 async def test_unreadable_servers(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -610,15 +606,8 @@ async def test_hidden_address(
     (issue,) = ir.async_get(hass).issues.values()
     assert issue.translation_key == "dns_rebinding"
 
-    response: Any = await hass.services.async_call(
-        DOMAIN,
-        "get_source_connection_information",
-        {
-            "config_entry_id": config_entry.entry_id,
-            "source": f"server://{attic.machine_identifier}",
-        },
-        blocking=True,
-        return_response=True,
+    response = await perform(
+        hass, "get_source_connection_information", source=source_of(attic)
     )
     assert response["preferred_uri"] == hidden.uri
     plain = f"http://127.0.0.1:{URL(hidden.uri).port}"
@@ -751,12 +740,8 @@ async def test_hidden_address_of_a_shared_server(
     hidden = await hide(library, authority)
     plex.share(library, ada, public_address_matches=True)
     await setup_integration(hass, config_entry)
-    response: Any = await hass.services.async_call(
-        DOMAIN,
-        "get_source_connection_information",
-        {"source": "Library"},
-        blocking=True,
-        return_response=True,
+    response = await perform(
+        hass, "get_source_connection_information", source="Library"
     )
     (connection,) = response["connections"]
     assert (connection["uri"], connection["reachable"]) == (hidden.uri, True)

@@ -4,7 +4,6 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import async_remove_config_entry_device
-from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.devices import async_get_device
 from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
@@ -12,7 +11,7 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 
-from . import setup_integration, state_of
+from . import names_of_devices, perform, setup_integration, state_of
 from .plex_emulator import Account, Connection, MediaServer, PlexEmulator
 
 
@@ -39,15 +38,6 @@ async def choose(
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
-def devices(hass: HomeAssistant, entry: MockConfigEntry) -> set[str | None]:
-    """Return the names of the devices."""
-    registry = dr.async_get(hass)
-    return {
-        device.name
-        for device in dr.async_entries_for_config_entry(registry, entry.entry_id)
-    }
-
-
 async def test_server_of_nobody(
     hass: HomeAssistant, library: MediaServer, config_entry: MockConfigEntry
 ) -> None:
@@ -68,7 +58,7 @@ async def test_choose(
 ) -> None:
     """An own server can be left out, and one that is shared added; and back."""
     await setup_integration(hass, config_entry)
-    assert devices(hass, config_entry) == {"ada", "Attic"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
     result = await hass.config_entries.options.async_init(config_entry.entry_id)
     assert result["data_schema"]
     ((marker, field),) = result["data_schema"].schema.items()
@@ -81,25 +71,18 @@ async def test_choose(
     hass.config_entries.options.async_abort(result["flow_id"])
 
     await choose(hass, config_entry, library)
-    assert devices(hass, config_entry) == {"ada", "Library"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Library"}
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
     # Whether somebody else's can be reached from outside is not ours to know.
     assert hass.states.get("sensor.library_connection_type")
     assert not hass.states.get("sensor.library_remote_access")
     assert library.transient_tokens
     # A server that is left out can be looked up all the same.
-    response = await hass.services.async_call(
-        DOMAIN,
-        "get_source_connection_information",
-        {"source": "Attic"},
-        blocking=True,
-        return_response=True,
-    )
-    assert response
+    response = await perform(hass, "get_source_connection_information", source="Attic")
     assert response["preferred_uri"] == attic.url
 
     await choose(hass, config_entry, attic)
-    assert devices(hass, config_entry) == {"ada", "Attic"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
     assert config_entry.options == {"added_servers": [], "left_out_servers": []}
 
 
@@ -115,7 +98,7 @@ async def test_not_listed(
     await choose(hass, config_entry, attic, library)
     plex.unshare(library, attic.owner)
     await config_entry.runtime_data.async_refresh()
-    assert devices(hass, config_entry) == {"ada", "Attic"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
     cellar = await plex.add_server("Cellar", owner=attic.owner)
     await config_entry.runtime_data.async_refresh()
     await choose(hass, config_entry, attic)

@@ -19,7 +19,7 @@ from homeassistant.const import (
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 
-from . import Tick, follow, setup_integration, state_of, until
+from . import Tick, follow, perform, setup_integration, state_of, until
 from .const import ACCOUNT_POLL, SERVER_POLL
 from .listeners import move
 from .plex_emulator import (
@@ -222,13 +222,7 @@ async def test_down_beside_silent_addresses(
     monkeypatch.setattr(connections, "PROBE_TIMEOUT", 1.5)
     silent = Connection.at(f"http://127.0.0.1:{plex.silent_port}")
     attic.listing.connections.append(silent)
-    await hass.services.async_call(
-        "plex_account",
-        "get_user_details",
-        {"refresh": True},
-        True,
-        return_response=True,
-    )
+    await perform(hass, "get_user_details", refresh=True)
     start = hass.loop.time()
     await attic.stop()
     await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)

@@ -61,7 +61,7 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml_dict, parse_yaml
 
-from . import Tick, setup_integration, state_of, until
+from . import Tick, device_id_of, perform, setup_integration, state_of, until
 from .const import CLIENT_IDENTIFIER, PASSWORD, PHONE, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
@@ -252,15 +252,6 @@ async def home(
         "The Tale of Peter Rabbit": "Metropolis",
     }
     return Home(entry, server, shared, replacements)
-
-
-def device_of(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> str:
-    """Return the id of a device."""
-    device = dr.async_get(hass).async_get_device_by_identifier(
-        (DOMAIN, identifier), entry.entry_id
-    )
-    assert device
-    return device.id
 
 
 async def add_automation(hass: HomeAssistant, config: dict[str, Any]) -> None:
@@ -649,7 +640,7 @@ async def test_poster_blueprint(
         "poster_notification",
         {
             "players": [PLAYER],
-            "server": device_of(hass, home.entry, home.server.machine_identifier),
+            "server": device_id_of(hass, home.entry, home.server.machine_identifier),
             "phone": phone,
         },
     )
@@ -686,7 +677,7 @@ async def test_play_blueprint(
         "play_on_cast",
         {
             "triggers": [{"trigger": "event", "event_type": "bell"}],
-            "server": device_of(hass, home.entry, home.server.machine_identifier),
+            "server": device_id_of(hass, home.entry, home.server.machine_identifier),
             "title": "Metropolis",
             "player": TELEVISION,
         },
@@ -774,14 +765,12 @@ async def test_action(hass: HomeAssistant, home: Home, action: str) -> None:
     assert documented.heading == example.heading
     ours = {
         "config_entry_id": home.entry.entry_id,
-        "device_id": device_of(hass, home.entry, home.server.machine_identifier),
+        "device_id": device_id_of(hass, home.entry, home.server.machine_identifier),
         "source": home.server.name,
         "limit": 1,
     }
     data = {key: ours.get(key, value) for key, value in example.data["data"].items()}
-    response = await hass.services.async_call(
-        DOMAIN, action, data, blocking=True, return_response=True
-    )
+    response = await perform(hass, action, **data)
     assert_same_shape(documented.data, response)
 
 
@@ -818,7 +807,7 @@ async def test_entities(
         "What it tells or does",
         "Off by default",
     )
-    account = device_of(hass, config_entry, ada.user.uuid)
+    account = device_id_of(hass, config_entry, ada.user.uuid)
     entities = er.async_entries_for_config_entry(
         er.async_get(hass), config_entry.entry_id
     )

@@ -12,7 +12,6 @@ from yarl import URL
 
 from custom_components.plex_account import services
 from custom_components.plex_account.api import http
-from custom_components.plex_account.const import DOMAIN
 from homeassistant.const import STATE_ON
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import (
@@ -23,7 +22,7 @@ from homeassistant.exceptions import (
 from homeassistant.helpers import device_registry as dr
 from homeassistant.util import dt as dt_util
 
-from . import Tick, setup_integration, state_of
+from . import Tick, device_id_of, perform, setup_integration, source_of, state_of
 from .plex_emulator import (
     Account,
     CertificateAuthority,
@@ -48,34 +47,11 @@ ACTIONS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def perform(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:
-    """Perform an action as an automation does."""
-    response = await hass.services.async_call(
-        DOMAIN, action, data, blocking=True, return_response=True
-    )
-    assert response is not None
-    return dict(response)
-
-
 async def call(
     hass: HomeAssistant, entry: MockConfigEntry, action: str, **data: Any
 ) -> dict[str, Any]:
     """Perform an action of an account that is named."""
     return await perform(hass, action, config_entry_id=entry.entry_id, **data)
-
-
-def source_of(server: MediaServer) -> str:
-    """Return the source that is a server."""
-    return f"server://{server.machine_identifier}"
-
-
-def device_id_of(hass: HomeAssistant, entry: MockConfigEntry, identifier: str) -> str:
-    """Return the id of a device of the entry."""
-    registry = dr.async_get(hass)
-    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
-    return next(
-        device.id for device in devices if (DOMAIN, identifier) in device.identifiers
-    )
 
 
 @pytest.fixture
@@ -582,9 +558,7 @@ async def test_entry_availability(
             await call(hass, entry, action, **data)
         assert raised.value.translation_key == key
     with pytest.raises(ServiceValidationError) as raised:
-        await hass.services.async_call(
-            DOMAIN, action, data, blocking=True, return_response=True
-        )
+        await perform(hass, action, **data)
     assert raised.value.translation_key == "no_account"
     assert len(plex.requests) == before
 
@@ -601,13 +575,12 @@ async def test_admin_only(
     """What tells tokens and addresses is not for every user."""
     before = len(plex.requests)
     with pytest.raises(Unauthorized):
-        await hass.services.async_call(
-            DOMAIN,
+        await perform(
+            hass,
             action,
-            {"config_entry_id": loaded.entry_id} | data,
-            blocking=True,
-            return_response=True,
-            context=Context(user_id=hass_read_only_user.id),
+            Context(user_id=hass_read_only_user.id),
+            config_entry_id=loaded.entry_id,
+            **data,
         )
     assert len(plex.requests) == before
 
@@ -878,14 +851,8 @@ async def test_find_media_is_for_everybody(
     hass: HomeAssistant, loaded: MockConfigEntry, hass_read_only_user: MockUser
 ) -> None:
     """As it tells no token, it takes no administrator."""
-    assert await hass.services.async_call(
-        DOMAIN,
-        "find_media",
-        {"query": "Metropolis"},
-        blocking=True,
-        return_response=True,
-        context=Context(user_id=hass_read_only_user.id),
-    )
+    context = Context(user_id=hass_read_only_user.id)
+    assert await perform(hass, "find_media", context, query="Metropolis")
 
 
 async def test_find_media_where_it_works(
@@ -901,13 +868,7 @@ async def test_find_media_where_it_works(
     plex.faults.add(error(500), path="/hubs/search", host="Cellar")
 
     async def find() -> list[str]:
-        response: Any = await hass.services.async_call(
-            DOMAIN,
-            "find_media",
-            {"query": "Metropolis"},
-            blocking=True,
-            return_response=True,
-        )
+        response = await perform(hass, "find_media", query="Metropolis")
         return [item["server"] for item in response["items"]]
 
     assert await find() == ["Attic"]

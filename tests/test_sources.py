@@ -8,12 +8,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import server_coordinator, sources
-from custom_components.plex_account.const import DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import device_registry as dr
 
-from . import follow, setup_integration
+from . import device_id_of, follow, perform, setup_integration, source_of
 from .listeners import hide
 from .plex_emulator import (
     Account,
@@ -54,32 +52,15 @@ def look_up(hass: HomeAssistant, config_entry: MockConfigEntry) -> LookUp:
     """Return what looks a server up by the action."""
 
     async def look_up(server: MediaServer, **data: Any) -> dict[str, Any]:
-        response = await hass.services.async_call(
-            DOMAIN,
-            "get_source_connection_information",
-            {
-                "config_entry_id": config_entry.entry_id,
-                "source": f"server://{server.machine_identifier}",
-            }
-            | data,
-            blocking=True,
-            return_response=True,
+        fields = {
+            "config_entry_id": config_entry.entry_id,
+            "source": source_of(server),
+        }
+        return await perform(
+            hass, "get_source_connection_information", **(fields | data)
         )
-        assert response
-        return dict(response)
 
     return look_up
-
-
-def device_id_of(
-    hass: HomeAssistant, entry: MockConfigEntry, server: MediaServer
-) -> str:
-    """Return the id of a server's device."""
-    device = dr.async_get(hass).async_get_device_by_identifier(
-        (DOMAIN, server.machine_identifier), entry.entry_id
-    )
-    assert device
-    return device.id
 
 
 async def failure(look_up: LookUp, server: MediaServer, **data: Any) -> str | None:
@@ -126,7 +107,7 @@ async def test_named_server(
 ) -> None:
     """Who names a server gets the answer of that one, or none."""
     await setup_integration(hass, config_entry)
-    device_id = device_id_of(hass, config_entry, cellar)
+    device_id = device_id_of(hass, config_entry, cellar.machine_identifier)
     response = await look_up(library, device_id=device_id)
     assert response["answered_by"]["name"] == "Cellar"
 
@@ -235,7 +216,7 @@ async def test_token_rejected_twice(
     """A server that rejects its own new token is asked no third time."""
     await setup_integration(hass, config_entry)
     plex.faults.add(error(401, kind="html"), host="Attic", path=LOOK_UP)
-    device_id = device_id_of(hass, config_entry, attic)
+    device_id = device_id_of(hass, config_entry, attic.machine_identifier)
     assert await failure(look_up, attic, device_id=device_id) == "not_accepted"
     assert len(plex.requests.matching(path=LOOK_UP)) == 2
 
@@ -318,7 +299,7 @@ async def test_server_just_tried(
     monkeypatch.setattr(server_coordinator, "KNOWN_DEAD_TIME", 60)
     await attic.stop()
     await setup_integration(hass, config_entry)
-    device_id = device_id_of(hass, config_entry, attic)
+    device_id = device_id_of(hass, config_entry, attic.machine_identifier)
     with pytest.raises(HomeAssistantError) as raised:
         await look_up(attic, device_id=device_id)
     assert raised.value.translation_key == "server_just_tried"

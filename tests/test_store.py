@@ -21,7 +21,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.storage import Store
 
-from . import Tick, setup_integration, state_of
+from . import Tick, perform, setup_integration, state_of
 from .const import SERVER_POLL
 from .plex_emulator import Account, Delay, MediaServer, PlexEmulator, Vanish, error
 
@@ -127,10 +127,7 @@ async def test_details_without_plex_tv(
     """Whose account it is is known from before."""
     plex.faults.add(Vanish(), host="plex.tv")
     await start(hass, config_entry)
-    response = await hass.services.async_call(
-        DOMAIN, "get_user_details", blocking=True, return_response=True
-    )
-    assert response
+    response = await perform(hass, "get_user_details")
     assert response["uuid"] == ada.user.uuid
 
 

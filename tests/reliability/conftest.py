@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.plex_account import server_coordinator
 from homeassistant.core import HomeAssistant
+from tests import perform
 from tests.plex_emulator import (
     Account,
     CertificateAuthority,
@@ -20,7 +21,7 @@ from tests.plex_emulator import (
 )
 
 from .matrix import CELL, LEGEND, REPORT, Cell, render
-from .world import Call, World, perform
+from .world import Call, World
 
 if TYPE_CHECKING:
     from .cases import Case
@@ -40,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def call(hass: HomeAssistant, config_entry: MockConfigEntry) -> Call:
     """Return what calls an action of Ada's account."""
-    return partial(perform, hass, config_entry)
+    return partial(perform, hass, config_entry_id=config_entry.entry_id)
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,14 @@ from homeassistant.helpers import (
     issue_registry as ir,
 )
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
-from tests import Tick, setup_integration, state_of, unexpected
+from tests import (
+    Tick,
+    names_of_devices,
+    setup_integration,
+    source_of,
+    state_of,
+    unexpected,
+)
 from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, SERVER_POLL
 from tests.plex_emulator import (
     Account,
@@ -66,11 +73,6 @@ from .world import Call
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
 RESOURCES = "/api/v2/resources"
-
-
-def source_of(server: MediaServer) -> str:
-    """Return the source that a server is."""
-    return f"server://{server.machine_identifier}"
 
 
 def add_to_list(plex: PlexEmulator, *items: dict[str, Any]) -> None:
@@ -227,10 +229,7 @@ async def test_server_that_calls_itself_like_the_account(
     await setup_integration(hass, config_entry)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert state_of(hass, PLEX_PASS) == STATE_ON
-    devices = dr.async_entries_for_config_entry(
-        dr.async_get(hass), config_entry.entry_id
-    )
-    assert {device.name for device in devices} == {"ada", "Attic"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
 
 
 async def test_names_are_plain_text(

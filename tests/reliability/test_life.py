@@ -19,7 +19,7 @@ from homeassistant.const import ATTR_ENTITY_ID, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import device_registry as dr, entity_registry as er
-from tests import PATIENCE, state_of, unexpected, until
+from tests import PATIENCE, names_of_devices, state_of, unexpected, until
 from tests.const import PASSWORD
 from tests.plex_emulator import Fault, error
 
@@ -398,9 +398,7 @@ async def test_500_servers(
     await world.account.async_refresh()
     await world.settle()
     await check_well(world)
-    registry = dr.async_get(hass)
-    devices = dr.async_entries_for_config_entry(registry, entry.entry_id)
-    assert {device.name for device in devices} == {"ada", "Attic"}
+    assert names_of_devices(hass, entry) == {"ada", "Attic"}
     assert not unexpected(caplog.records)
 
 

@@ -19,8 +19,8 @@ from homeassistant.const import (
 )
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
-from tests import Tick, setup_integration, state_of, until
+from homeassistant.helpers import issue_registry as ir
+from tests import Tick, names_of_devices, setup_integration, state_of, until
 from tests.const import PLEX_DIRECT
 from tests.plex_emulator import (
     Account,
@@ -195,13 +195,7 @@ async def test_an_hour_later(
     await config_entry.runtime_data.async_refresh()
     rule = plex.faults.add(Vanish(), host="plex.tv")
     await restart()
-    names = {
-        device.name
-        for device in dr.async_entries_for_config_entry(
-            dr.async_get(hass), config_entry.entry_id
-        )
-    }
-    assert names == {"ada", "Attic", "Cellar"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Attic", "Cellar"}
     # Meanwhile one is renamed, one is somebody else's, one is new, and all tokens are.
     attic.name = "Roof"
     await plex.remove_server(cellar)
@@ -209,13 +203,7 @@ async def test_an_hour_later(
     await tick(timedelta(hours=1))
     plex.faults.remove(rule)
     await tick(ACCOUNT_POLL)
-    names = {
-        device.name
-        for device in dr.async_entries_for_config_entry(
-            dr.async_get(hass), config_entry.entry_id
-        )
-    }
-    assert names == {"ada", "Roof", "Barn"}
+    assert names_of_devices(hass, config_entry) == {"ada", "Roof", "Barn"}
     assert state_of(hass, "binary_sensor.barn_connectivity") == STATE_ON
     assert barn.transient_tokens
 

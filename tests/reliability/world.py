@@ -18,13 +18,12 @@ from custom_components.plex_account.server_coordinator import (
     PlexServerCoordinator,
     Trouble,
 )
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.aiohttp_client import DATA_CONNECTOR
-from tests import setup_integration
+from tests import device_id_of, perform, setup_integration, source_of
 from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Account,
@@ -148,40 +147,23 @@ class World:
 
     async def call(self, action: str, **data: Any) -> dict[str, Any]:
         """Call an action as an automation does."""
-        return await perform(self.hass, self.account.config_entry, action, **data)
+        entry_id = self.account.config_entry.entry_id
+        return await perform(self.hass, action, config_entry_id=entry_id, **data)
 
     @property
     def device_id(self) -> str:
         """Return the id of Attic's device."""
-        device = dr.async_get(self.hass).async_get_device_by_identifier(
-            (DOMAIN, self.attic.machine_identifier), self.account.config_entry.entry_id
-        )
-        assert device
-        return device.id
+        entry = self.account.config_entry
+        return device_id_of(self.hass, entry, self.attic.machine_identifier)
 
     async def look_up(self, **data: Any) -> dict[str, Any]:
         """Ask Attic where it is itself."""
         return await self.call(
             "get_source_connection_information",
-            source=f"server://{self.attic.machine_identifier}",
+            source=source_of(self.attic),
             device_id=self.device_id,
             **data,
         )
-
-
-async def perform(
-    hass: HomeAssistant, entry: ConfigEntry, action: str, **data: Any
-) -> dict[str, Any]:
-    """Call an action of an account as an automation does."""
-    response = await hass.services.async_call(
-        DOMAIN,
-        action,
-        {"config_entry_id": entry.entry_id, **data},
-        blocking=True,
-        return_response=True,
-    )
-    assert response is not None
-    return dict(response)
 
 
 def name_of(host: Host) -> str:
