@@ -4,12 +4,9 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Literal
 
-from aiohttp import ClientSession
 import pytest
-from yarl import URL
 
 from custom_components.plex_account.api import (
-    ClientIdentity,
     PlexAuthenticationError,
     PlexError,
     PlexInvalidTwoFactorCodeError,
@@ -23,7 +20,7 @@ from custom_components.plex_account.api import (
 )
 from tests.plex_emulator import PlexEmulator, error
 
-from . import PATH, TOKEN, Fetch, answer, request
+from . import PATH, Fetch, answer
 
 
 @pytest.mark.parametrize(
@@ -148,19 +145,6 @@ async def test_invalid_token(
         await fetch()
     assert caught.type is expected
     assert caught.value.status == status
-
-
-async def test_older_api(
-    session: ClientSession, identity: ClientIdentity, plex: PlexEmulator
-) -> None:
-    """A dead token is told from a missing one."""
-    url = URL(f"{plex.url}/api/home/users")
-    with pytest.raises(PlexAuthenticationError) as caught:
-        await request(session, identity, "GET", url, token=TOKEN)
-    assert caught.value.status == 422
-    with pytest.raises(PlexAuthenticationError) as caught:
-        await request(session, identity, "GET", url)
-    assert caught.value.status == 401
 
 
 def _after(seconds: float, zone: str = "GMT") -> str:

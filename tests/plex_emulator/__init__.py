@@ -1,6 +1,6 @@
 """Plex, emulated: plex.tv and Plex Media Servers as real HTTP servers."""
 
-from .accounts import Account, AccountToken, PastSubscription
+from .accounts import Account, AccountToken
 from .certificates import CertificateAuthority, LoopbackResolver
 from .demo import DemoWorld, build_demo_world
 from .emulator import PlexEmulator
@@ -48,7 +48,6 @@ __all__ = [
     "Listing",
     "LoopbackResolver",
     "MediaServer",
-    "PastSubscription",
     "Pin",
     "Player",
     "PlexEmulator",

@@ -53,29 +53,6 @@ class Service:
 
 
 @dataclass
-class PastSubscription:
-    """A Plex Pass that ended. Only the answer to a sign-in has these."""
-
-    ends_at: int | None
-    id: str | None = None
-    mode: str | None = None
-    renews_at: int | None = None
-    billing: Data = field(
-        default_factory=lambda: {"paymentMethodId": None, "internalPaymentMethod": {}}
-    )
-    canceled: bool = False
-    grace_period: bool = False
-    on_hold: bool = False
-    can_reactivate: bool = False
-    can_upgrade: bool = False
-    can_downgrade: bool = False
-    can_convert: bool = False
-    type: str = "plexpass"
-    transfer: str | None = None
-    state: str = "ended"
-
-
-@dataclass
 class User:
     """What plex.tv tells about an account, besides what depends on the token."""
 
@@ -137,8 +114,6 @@ class Account:
     """None for those who signed up with Google, Apple or Facebook."""
     verification_code: str | None = None
     """The code that the sign-in asks for, None without two-factor authentication."""
-    past_subscriptions: list[PastSubscription] = field(default_factory=list)
-    trials: list[Data] = field(default_factory=list)
     avatar: bytes = b""
     left_out: set[str] = field(default_factory=lambda: {"pin"})
     """Plex's names of what the answers about the user do not have."""
@@ -198,6 +173,4 @@ def user_data(token: AccountToken) -> Data:
 
 def signed_in_data(token: AccountToken) -> Data:
     """Return what plex.tv answers to a sign-in: a little more."""
-    account = token.account
-    past = [plex_data(subscription) for subscription in account.past_subscriptions]
-    return user_data(token) | {"pastSubscriptions": past, "trials": account.trials}
+    return user_data(token) | {"pastSubscriptions": [], "trials": []}

@@ -80,7 +80,6 @@ class MediaServer(Host):
         self._routes: dict[str, Callable[[Received, Access], Answer]] = {
             "/": self._root,
             "/accounts": self._accounts,
-            "/status/sessions": self._sessions,
             "/:/prefs": self._preferences,
             "/myplex/account": self._myplex_account,
             "/security/token": self._security_token,
@@ -98,8 +97,6 @@ class MediaServer(Host):
         self.mapping = ("mapped", "")
         """What has come of that: a state, and an error."""
         self.api_version = "1.2.3"
-        self.allows_without_token = False
-        """Whether clients on its network need no token."""
         self.transient_tokens_may_mint = True
         self.sources: list[MediaServer | Provider] | None = None
         """What it can look up; None for all that its owner sees and a provider."""
@@ -227,7 +224,7 @@ class MediaServer(Host):
         token = self._transient.get(text)
         if token and clock.now() < token.expires_at:
             return token.access
-        if not self.claimed or (self.allows_without_token and not text):
+        if not self.claimed:
             return Access(None, owner=True)
         raise RefusedError(UNAUTHORIZED)
 
@@ -331,10 +328,6 @@ class MediaServer(Host):
             "subscriptionFeatures": ",".join(self.owner.user.subscription.features),
         }
         return pms_answer(account, json=self.json_wanted(received), root="MyPlex")
-
-    def _sessions(self, received: Received, access: Access) -> Answer:
-        _require_owner(access)
-        return self._reply(received, {"size": 0})
 
     def _library(self, received: Received, access: Access) -> Answer:
         """Answer what is about the libraries, all that is left."""

@@ -94,8 +94,6 @@ class PlexTv(Host):
                     refused.problem.status,
                     json=self.json_wanted(received),
                 )
-        if path.startswith(("/api/", "/users/account", "/users/sign_in")):
-            return self._answer_v1(received)
         if path == "/auth":
             return Answer(200, AUTH_PAGE, HTML_TYPE)
         if path.startswith("/users/") and path.endswith("/avatar"):
@@ -162,17 +160,6 @@ class PlexTv(Host):
         if received.method == "GET" and path.startswith(f"{PINS}/"):
             return self._pin(received, path.removeprefix(f"{PINS}/"))
         raise RefusedError(NOT_FOUND)
-
-    def _answer_v1(self, received: Received) -> Answer:
-        """Answer as the older API does, of which there is only its refusal."""
-        if not received.token:
-            status, message = 401, "Please sign in."
-        elif received.token not in self._tokens:
-            status, message = 422, "Invalid token"
-        else:
-            status, message = 404, "Not found"
-        body = f"<errors><error>{message}</error></errors>"
-        return Answer(status, body.encode(), XML_TYPE)
 
     def _reply(
         self, received: Received, root: str, data: Data | list[Data], status: int = 200
