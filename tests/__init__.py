@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
 
 if TYPE_CHECKING:
     # At run time only once tests.harness, a module of this package, has been loaded.
@@ -80,6 +80,11 @@ def names_of_devices(hass: HomeAssistant, entry: ConfigEntry) -> set[str | None]
     """Return the names of the devices of an entry."""
     devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
     return {device.name for device in devices}
+
+
+def issue_keys(hass: HomeAssistant) -> set[str | None]:
+    """Return the translation keys of the issues there are."""
+    return {issue.translation_key for issue in ir.async_get(hass).issues.values()}
 
 
 def state_of(hass: HomeAssistant, entity_id: str) -> str:

@@ -39,6 +39,7 @@ from .const import CLIENT_IDENTIFIER, NEW_PLEX_DIRECT, PASSWORD, PLEX_DIRECT
 from .plex_emulator import (
     Account,
     CertificateAuthority,
+    Connection,
     LoopbackResolver,
     MediaServer,
     PlexEmulator,
@@ -152,6 +153,15 @@ def grace(plex: PlexEmulator) -> Account:
 async def attic(plex: PlexEmulator, ada: Account) -> MediaServer:
     """Return a server that Ada owns."""
     return await plex.add_server("Attic", owner=ada)
+
+
+@pytest.fixture
+async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServer:
+    """Return a server that Grace shares with Ada, both in the same house."""
+    library = await plex.add_server("Library", owner=grace)
+    library.listing.connections = [Connection.at(library.url)]
+    plex.share(library, ada, public_address_matches=True)
+    return library
 
 
 def entry_of(

@@ -12,16 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 
 from . import names_of_devices, perform, setup_integration, state_of
-from .plex_emulator import Account, Connection, MediaServer, PlexEmulator
-
-
-@pytest.fixture
-async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServer:
-    """Return a server that Grace shares with Ada."""
-    library = await plex.add_server("Library", owner=grace)
-    library.listing.connections = [Connection.at(library.url)]
-    plex.share(library, ada, public_address_matches=True)
-    return library
+from .plex_emulator import MediaServer, PlexEmulator
 
 
 async def choose(

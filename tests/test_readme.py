@@ -531,15 +531,14 @@ async def test_shared_server(hass: HomeAssistant, home: Home) -> None:
     await assert_works(hass, url, REMOTE, "/")
 
 
-@pytest.mark.parametrize("name", ["Nobody's"])
 async def test_no_such_shared_server(
-    hass: HomeAssistant, home: Home, plex: PlexEmulator, name: str
+    hass: HomeAssistant, home: Home, plex: PlexEmulator
 ) -> None:
     """Who asks for an unknown one is told so."""
     run = await add_script(hass, home.example("Find a shared Plex server"))
     asked = len(plex.requests)
     with pytest.raises(ServiceValidationError, match="is not a Plex source"):
-        await run(response=True, server_name=name)
+        await run(response=True, server_name="Nobody's")
     assert len(plex.requests) == asked
 
 
@@ -926,12 +925,3 @@ def test_messages() -> None:
         message: str = exceptions[key]["message"]
         shown = message.format(name="Library", account="ada", count="2")
         assert f"*{shown.split('. ')[0]}" in words
-
-
-async def test_only_what_is_stored(home: Home) -> None:
-    """The entry holds what the README says, and nothing else."""
-    assert home.entry.data.keys() == {
-        CONF_TOKEN,
-        CONF_CLIENT_IDENTIFIER,
-        CONF_SERVER_URL,
-    }

@@ -13,7 +13,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 
-from . import Tick, setup_integration, state_of
+from . import Tick, issue_keys, setup_integration, state_of
 from .const import ACCOUNT_POLL, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     CertificateAuthority,
@@ -24,11 +24,6 @@ from .plex_emulator import (
 )
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
-
-
-def issue_keys(hass: HomeAssistant) -> set[str | None]:
-    """Return the translation keys of the issues there are."""
-    return {issue.translation_key for issue in ir.async_get(hass).issues.values()}
 
 
 @pytest.mark.parametrize("resolved", [True, False])

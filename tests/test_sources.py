@@ -39,15 +39,6 @@ async def cellar(plex: PlexEmulator, ada: Account) -> MediaServer:
 
 
 @pytest.fixture
-async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServer:
-    """Return a server that Grace shares with Ada, both in the same house."""
-    library = await plex.add_server("Library", owner=grace)
-    library.listing.connections = [Connection.at(library.url)]
-    plex.share(library, ada, public_address_matches=True)
-    return library
-
-
-@pytest.fixture
 def look_up(hass: HomeAssistant, config_entry: MockConfigEntry) -> LookUp:
     """Return what looks a server up by the action."""
 

@@ -10,8 +10,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.plex_account import server_coordinator
+from custom_components.plex_account.api import ClientIdentity
 from homeassistant.core import HomeAssistant
 from tests import perform
+from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Account,
     CertificateAuthority,
@@ -113,3 +115,14 @@ async def world(
     )
     await world.begin()
     return world
+
+
+@pytest.fixture
+def identity() -> ClientIdentity:
+    """Return how the client presents itself."""
+    names = ("product", "version", "platform", "platform_version", "device")
+    return ClientIdentity(
+        client_identifier=CLIENT_IDENTIFIER,
+        device_name="Home",
+        **dict.fromkeys(names, "1"),
+    )

@@ -41,13 +41,14 @@ from homeassistant.helpers import (
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from tests import (
     Tick,
+    issue_keys,
     names_of_devices,
     setup_integration,
     source_of,
     state_of,
     unexpected,
 )
-from tests.const import ACCOUNT_POLL, CLIENT_IDENTIFIER, SERVER_POLL
+from tests.const import ACCOUNT_POLL, SERVER_POLL
 from tests.plex_emulator import (
     Account,
     Answer,
@@ -63,7 +64,7 @@ from tests.plex_emulator import (
 )
 from tests.plex_emulator.emulator import LOOPBACK
 
-from .cases import Tamper, reshaped
+from .cases import Tamper, reshaped, with_cookie
 from .hostile_answers import HOSTILE, thread_server
 from .places import key
 from .soak import Leftovers
@@ -82,11 +83,6 @@ def add_to_list(plex: PlexEmulator, *items: dict[str, Any]) -> None:
         return data + [data[0] | item for item in items]
 
     plex.faults.add(reshaped(change), path=RESOURCES)
-
-
-def issue_keys(hass: HomeAssistant) -> set[str | None]:
-    """Return the translation keys of the issues there are."""
-    return {issue.translation_key for issue in ir.async_get(hass).issues.values()}
 
 
 # Texts
@@ -273,17 +269,6 @@ REFUSED = {
 }
 
 
-@pytest.fixture
-def identity() -> ClientIdentity:
-    """Return how the client presents itself."""
-    names = ("product", "version", "platform", "platform_version", "device")
-    return ClientIdentity(
-        client_identifier=CLIENT_IDENTIFIER,
-        device_name="Home",
-        **dict.fromkeys(names, "1"),
-    )
-
-
 @pytest.mark.parametrize("kind", HOSTILE)
 async def test_answer_of_any_size(identity: ClientIdentity, kind: str) -> None:
     """Of an answer of any size no more is read and decoded than Plex may send."""
@@ -452,11 +437,6 @@ async def test_no_cookies(
     tick: Tick,
 ) -> None:
     """What a server wants us to remember is neither kept nor told to anybody."""
-
-    def with_cookie(answer: Answer) -> Answer:
-        cookie = {"Set-Cookie": "evil=1; Domain=localhost; Path=/"}
-        return Answer(answer.status, answer.body, answer.content_type, cookie)
-
     plex.faults.add(Tamper(with_cookie))
     # No jar keeps the cookies of an address.
     resolver.patterns.append("localhost")

@@ -21,7 +21,8 @@ from homeassistant.core import Event, EventStateChangedData, HomeAssistant, call
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from tests import Tick, names_of_devices, setup_integration, state_of, until
-from tests.const import PLEX_DIRECT
+from tests.const import ACCOUNT_POLL
+from tests.listeners import hide
 from tests.plex_emulator import (
     Account,
     CertificateAuthority,
@@ -40,7 +41,6 @@ from .world import Call
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 PLEX_PASS = "binary_sensor.ada_plex_pass"
-ACCOUNT_POLL = timedelta(minutes=30, seconds=1)
 SILENCE = Vanish(Ending.SILENCE)
 
 type Restart = Callable[[], Awaitable[float]]
@@ -86,14 +86,7 @@ async def by_name(
     config_entry: MockConfigEntry,
 ) -> None:
     """Let the server be reached by the name of its local address."""
-    context = authority.server_context(f"*.{PLEX_DIRECT}")
-    listener = attic.add_listener(ssl_context=context)
-    await listener.start()
-    attic.listing.connections = [
-        Connection.plex_direct(
-            "192.168.1.5", listener.port, domain=PLEX_DIRECT, local=True
-        )
-    ]
+    await hide(attic, authority)
     await config_entry.runtime_data.async_refresh()
 
 

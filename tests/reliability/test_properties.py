@@ -66,17 +66,6 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "TOTAL_TIMEOUT", 1)
 
 
-@pytest.fixture
-def identity() -> ClientIdentity:
-    """Return how the client presents itself."""
-    names = ("product", "version", "platform", "platform_version", "device")
-    return ClientIdentity(
-        client_identifier=CLIENT_IDENTIFIER,
-        device_name="Home",
-        **dict.fromkeys(names, "1"),
-    )
-
-
 @dataclass(frozen=True)
 class Clients:
     """A client of plex.tv and one of a server, and all that they need."""
