@@ -306,7 +306,8 @@ async def test_listen(
     assert socket.received.headers["X-Plex-Token"] == attic.access_token(ada)
     assert socket.received.headers["X-Plex-Client-Identifier"] == CLIENT_IDENTIFIER
     assert "Cookie" not in socket.received.headers
-    await socket.response.send_str("{")
+    for nothing in ("{", "null"):
+        await socket.response.send_str(nothing)
     await socket.response.send_bytes(b'{"binary": true}')
     for number in range(5):
         await socket.response.send_json({"number": number})

@@ -316,7 +316,8 @@ class PlexSession:
                 async for message in socket:
                     if message.type is WSMsgType.TEXT:
                         with suppress(ValueError):
-                            yield decode(message.data.encode())
+                            if (body := decode(message.data.encode())) is not None:
+                                yield body
                     # A flood of them is no reason not to let others run.
                     await asyncio.sleep(0)
 
