@@ -372,6 +372,7 @@ async def test_server_set_up_anew(
     assert config_entry.runtime_data.servers[new].data.reachable
 
 
+@pytest.mark.parametrize("status", [401, 403])
 async def test_new_access_token(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -379,11 +380,13 @@ async def test_new_access_token(
     config_entry: MockConfigEntry,
     tick: Tick,
     caplog: pytest.LogCaptureFixture,
+    status: int,
 ) -> None:
     """A server that rejects the token from plex.tv makes us ask plex.tv for another."""
     await setup_integration(hass, config_entry)
     old = attic.access_token(attic.owner)
     attic.revoke(attic.owner)
+    plex.faults.add(error(status, kind="html"), path="/security/token", times=1)
     await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     assert attic.access_token(attic.owner) != old
@@ -392,6 +395,52 @@ async def test_new_access_token(
     server = config_entry.runtime_data.servers[attic.machine_identifier]
     assert server.data.token.token == attic.transient_tokens[-1].text
     assert "ERROR" not in caplog.text
+
+
+async def test_new_access_token_while_down(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+) -> None:
+    """Who comes back and knows our token no more is not left for half an hour."""
+    await setup_integration(hass, config_entry)
+    await attic.stop()
+    await tick(SERVER_POLL)
+    assert state_of(hass, CONNECTIVITY) == STATE_OFF
+    attic.revoke(attic.owner)
+    await attic.start()
+    await tick(timedelta(seconds=20))
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    assert attic.transient_tokens
+
+
+async def test_claimed_again(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of who accepts no token plex.tv is asked now and then, and once it is claimed."""
+    monkeypatch.setattr(server_coordinator, "MAX_DOWN_INTERVAL", 5)
+    await setup_integration(hass, config_entry)
+    plex.requests.clear()
+    attic.claimed = False
+    rules = [
+        plex.faults.add(error(401, kind="html"), host="Attic", path=path)
+        for path in ("/", "/security/token")
+    ]
+    await tick(SERVER_POLL)
+    for _ in range(8):
+        await tick(timedelta(seconds=25))
+    assert len(plex.requests.matching(path="/security/token")) >= 9
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 4
+    for rule in rules:
+        plex.faults.remove(rule)
+    attic.claimed = True
+    attic.revoke(attic.owner)
+    await tick(timedelta(seconds=25))
+    assert state_of(hass, "sensor.attic_connection_type") == "local"
+    assert attic.transient_tokens
 
 
 async def test_access_token_told_meanwhile(

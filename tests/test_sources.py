@@ -11,7 +11,8 @@ from custom_components.plex_account import server_coordinator, sources
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from . import device_id_of, follow, perform, setup_integration, source_of
+from . import Tick, device_id_of, follow, perform, setup_integration, source_of
+from .const import SERVER_POLL
 from .listeners import hide
 from .plex_emulator import (
     Account,
@@ -390,8 +391,32 @@ async def test_followed_shared_server(
     library.forget_tokens()
     response = await look_up(library)
     assert response["access_token"] == library.transient_tokens[-1].text
-    plex.faults.add(error(403), host="Library", path="/")
+    plex.faults.add(error(403), host="Library", path="/library/sections")
     assert await failure(look_up, library) == "not_permitted"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_refused_to_others(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+    look_up: LookUp,
+    tick: Tick,
+    status: int,
+) -> None:
+    """What only the owner may ask is no sign of a token that has died."""
+    attic.sources = []
+    plex.faults.add(error(status, kind="html"), host="Library", path="/")
+    await setup_integration(hass, config_entry)
+    await follow(hass, config_entry, library)
+    await tick(SERVER_POLL)
+    response = await look_up(library)
+    device_id = device_id_of(hass, config_entry, library.machine_identifier)
+    access = await perform(hass, "get_transient_token", device_id=device_id)
+    (token,) = library.transient_tokens
+    assert response["access_token"] == access["token"] == token.text
 
 
 @pytest.mark.parametrize("shown", ["127.0.0.1", "192-168-1-5.0123.plex.direct"])

@@ -33,7 +33,7 @@ async def async_get_checked_access(server: PlexServerCoordinator) -> ServerAcces
     """
 
     async def check(access: ServerAccess) -> ServerAccess:
-        await server.client(access).get_server()
+        await server.client(access).get_server(owned=server.data.resource.owned)
         return access
 
     return await _async_with_access(server, check, PATIENCE)

@@ -92,7 +92,8 @@ class ServerConnector:
         assert data.connection
         assert data.token
         client = self.client(data.connection, data.token.token)
-        return replace(data, server=await client.get_server())
+        server = await client.get_server(owned=data.resource.owned)
+        return replace(data, server=server)
 
     def may_be_used(self, data: PlexServerData) -> bool:
         """Return if the present connection is none that must no longer be used."""

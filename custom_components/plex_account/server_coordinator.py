@@ -28,6 +28,7 @@ from .api import (
     PlexAuthenticationError,
     PlexConnectionError,
     PlexError,
+    PlexPermissionError,
     PlexServerClient,
     PlexServerError,
     PlexTimeoutError,
@@ -70,8 +71,10 @@ KNOWN_DEAD_TIME: float = 10
 DOWN_INTERVAL: float = 5
 MAX_DOWN_INTERVAL: float = 60
 DOWN_TIME: float = 300
-# Seconds that plex.tv is given to know another address of a server.
+# Seconds that plex.tv is given to know another address of a server, or another token;
+# and between two questions about the latter while a server accepts none.
 PLEX_TV_PATIENCE: float = 0.5
+TOKEN_COOLDOWN: float = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +145,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         )
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         self._account_asked_at: float = -ACCOUNT_INTERVAL
+        self._token_asked_at: float = -TOKEN_COOLDOWN
         # Whether it is looked for by its name as there was no internet before.
         self._is_looked_again = False
         # Whether its socket was closed since it was last heard of.
@@ -423,7 +427,13 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         except PlexError as err:
             pause = min(err.retry_after or 0, MAX_POLL_PAUSE) or None
             if isinstance(
-                err, (PlexAuthenticationError, PlexConnectionError, PlexServerError)
+                err,
+                (
+                    PlexAuthenticationError,
+                    PlexConnectionError,
+                    PlexPermissionError,
+                    PlexServerError,
+                ),
             ):
                 # It may have only just started, and know nobody yet.
                 pause = pause or self._pause_while_down()
@@ -511,10 +521,12 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         used = self.data.resource
         try:
             renewed = await self._connector.renew_token(self.data, retries=retries)
-        except PlexAuthenticationError:
+        except PlexAuthenticationError, PlexPermissionError:
             self._store.async_drop_token(used)
-            if self.last_update_success:
+            now = self.hass.loop.time()
+            if now - self._token_asked_at >= TOKEN_COOLDOWN:
                 # The token that plex.tv gave for this server may have changed.
+                self._token_asked_at = now
                 await self._async_wait_for_plex_tv()
             if self.data.resource.access_token == used.access_token:
                 raise
@@ -603,6 +615,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             and (data.server.claimed != self.data.server.claimed)
         ):
             self._forget_when_account_was_asked()
+            # Who claims it gets another token.
+            self._token_asked_at = -TOKEN_COOLDOWN
         self.data = replace(
             data,
             resource=self.data.resource,

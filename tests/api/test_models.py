@@ -244,8 +244,8 @@ USER_FIELDS: Fields = [
     ("homeAdmin", "home_admin", None, WRONG_FLAGS),
     ("homeSize", "home_size", None, WRONG_NUMBERS),
     ("maxHomeSize", "max_home_size", None, WRONG_NUMBERS),
-    ("entitlements", "entitlements", [], [*NOTHING, "all", 1, True, [1], {"x": "y"}]),
-    ("roles", "roles", [], [*NOTHING, "plexpass", 1, True, [1], {"x": "y"}]),
+    ("entitlements", "entitlements", [], [*NOTHING, 1, True, [1], {"x": "y"}]),
+    ("roles", "roles", [], [*NOTHING, 1, True, [1], {"x": "y"}]),
     ("services", "services", [], [*NOTHING, "epg", 1, True, [1]]),
     (
         "subscription",
@@ -267,7 +267,7 @@ SUBSCRIPTION_FIELDS: Fields = [
     ("active", "active", None, WRONG_FLAGS),
     ("status", "status", None, WRONG_TEXTS),
     ("plan", "plan", None, WRONG_TEXTS),
-    ("features", "features", [], [*NOTHING, "pass", 1, True, [1], {"x": "y"}]),
+    ("features", "features", [], [*NOTHING, 1, True, [1], {"x": "y"}]),
     ("subscribedAt", "subscribed_at", None, WRONG_TIMES),
     ("paymentService", "payment_service", None, WRONG_TEXTS),
 ]
@@ -616,6 +616,7 @@ def test_time(value: Json, expected: datetime) -> None:
         ([{"id": "a"}, {"id": ""}, {"name": "b"}, {"id": "c"}], ["a", "c"]),
         ([{"role": [{"id": "a"}, {"id": "b"}]}], ["a", "b"]),
         ({"role": {"id": "a"}}, ["a"]),
+        ("a, b,", ["a", "b"]),
         ([{"role": [{}]}], []),
         ([{}], []),
     ],

@@ -166,8 +166,13 @@ def children(data: dict[str, Json], key: str, tag: str) -> list[dict[str, Json]]
 
 
 def texts(data: dict[str, Json], key: str, tag: str) -> list[str]:
-    """Return a list of texts, which in XML are the ids of elements."""
+    """Return a list of texts, which in XML are the ids of elements.
+
+    One text with commas in it is such a list, too.
+    """
     value = data.get(key)
+    if isinstance(value, str):
+        value = [*value.split(",")]
     if isinstance(value, list) and any(isinstance(item, str) for item in value):
         return [
             line for item in value if isinstance(item, str) and (line := one_line(item))

@@ -12,9 +12,16 @@ from aiohttp import ClientResponse, ClientSession
 from yarl import URL
 
 from .exceptions import PlexNotFoundError, PlexResponseError, PlexWrongServerError
-from .http import DETAILS_SIZE, MAX_RETRIES, TOKEN_SIZE, ClientIdentity, PlexSession
+from .http import (
+    DETAILS_SIZE,
+    LIST_SIZE,
+    MAX_RETRIES,
+    TOKEN_SIZE,
+    ClientIdentity,
+    PlexSession,
+)
 from .models import ServerIdentity, TransientToken
-from .reading import Json
+from .reading import Json, root
 from .remote_access import ServerAccount, concerns_remote_access, is_published
 from .resources import Connection, SourceConnectionInformation
 
@@ -103,13 +110,20 @@ class PlexServerClient:
         )
         return self._expected(await answer.read(ServerIdentity.from_json))
 
-    async def get_server(self) -> ServerIdentity:
+    async def get_server(self, *, owned: bool = True) -> ServerIdentity:
         """Return which server answers, if it accepts the token.
 
-        Source: GET /, the cheapest request that needs a token.
+        Source: GET /, the cheapest request that needs a token; but GET /identity and
+        GET /library/sections for who is not its owner, as others may be refused that.
         Raises PlexAuthenticationError if it does not, as after a restart, and
         PlexWrongServerError if it is not the server that is expected.
         """
+        if not owned:
+            server = await self.get_identity()
+            await self.request(
+                "library/sections", LIST_SIZE, lambda body: root(body, "MediaContainer")
+            )
+            return server
         return self._expected(
             await self.request("", DETAILS_SIZE, ServerIdentity.from_json)
         )
