@@ -420,7 +420,7 @@ async def test_claimed_again(
     tick: Tick,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of who accepts no token plex.tv is asked now and then, and once it is claimed."""
+    """Of who accepts no token plex.tv is asked now and then, as it may be claimed."""
     monkeypatch.setattr(server_coordinator, "MAX_DOWN_INTERVAL", 5)
     await setup_integration(hass, config_entry)
     plex.requests.clear()
@@ -438,9 +438,32 @@ async def test_claimed_again(
         plex.faults.remove(rule)
     attic.claimed = True
     attic.revoke(attic.owner)
-    await tick(timedelta(seconds=25))
+    for _ in range(2):
+        await tick(timedelta(seconds=25))
     assert state_of(hass, "sensor.attic_connection_type") == "local"
     assert attic.transient_tokens
+
+
+async def test_no_token_for_who_is_signed_out(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """Servers that accept no token are no reason to ask again for a sign-in."""
+    await setup_integration(hass, config_entry)
+    plex.sign_out_everywhere(attic.owner)
+    attic.revoke(attic.owner)
+    await tick(SERVER_POLL)
+    (flow,) = hass.config_entries.flow.async_progress()
+    hass.config_entries.flow.async_abort(flow["flow_id"])
+    plex.requests.clear()
+    for _ in range(5):
+        await tick(timedelta(seconds=61))
+    assert plex.requests.matching(path="/security/token")
+    assert not plex.requests.matching(host="plex.tv")
+    assert not hass.config_entries.flow.async_progress()
 
 
 async def test_access_token_told_meanwhile(

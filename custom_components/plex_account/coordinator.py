@@ -37,6 +37,8 @@ RATE_LIMIT_PAUSE: float = 60
 # Seconds until plex.tv is asked again that has not answered since the start; doubled
 # each time, up to the usual interval.
 RETRY_INTERVAL: float = 60
+# Seconds between two questions because servers that were in trouble accept no token.
+TOKEN_COOLDOWN: float = 60
 # Seconds that the servers may hold up Home Assistant's start.
 START_TIMEOUT: float = 1.5
 
@@ -80,6 +82,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         # when not even an action does.
         self._paused_until = self._closed_until = 0.0
         self._retry_interval = RETRY_INTERVAL
+        self._token_asked_at: float = -TOKEN_COOLDOWN
 
     async def async_start(self) -> None:
         """Connect to the servers that are known, while plex.tv is asked for news.
@@ -129,6 +132,18 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         """Ask plex.tv about a server in trouble, unless it wants to be left alone."""
         if self.hass.loop.time() >= self._paused_until:
             await self.async_refresh_together()
+
+    async def async_refresh_for_token(self) -> None:
+        """Ask plex.tv for the tokens of servers that have accepted none for a while.
+
+        It is asked now and then for all of them, and not for who is signed out.
+        """
+        if self._refresh is None or self._refresh.done():
+            now = self.hass.loop.time()
+            if self.is_signed_out or now - self._token_asked_at < TOKEN_COOLDOWN:
+                return
+            self._token_asked_at = now
+        await self.async_refresh_for_server()
 
     @override
     async def async_refresh_or_raise(self) -> None:
@@ -285,6 +300,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                     store=self.store,
                     push_slots=self._push_slots,
                     ask_plex_tv=self.async_refresh_for_server,
+                    ask_for_token=self.async_refresh_for_token,
                 )
                 self.servers[key] = server
                 (new if resource.presence else due).append(server)

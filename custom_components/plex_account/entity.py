@@ -53,8 +53,9 @@ class PlexEntity[CoordinatorT: PlexCoordinator[Any]](CoordinatorEntity[Coordinat
         self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
         account = coordinator.config_entry.unique_id
         _, device = coordinator.device_identifier
-        owner = account if device == account else f"{account}_{device}"
-        self._attr_unique_id = f"{owner}_{description.key}"
+        # A server never has the identifier of the account.
+        whose = account if device == account else f"{account}_{device}"
+        self._attr_unique_id = f"{whose}_{description.key}"
 
 
 class PlexAccountEntity(PlexEntity[PlexAccountCoordinator]):

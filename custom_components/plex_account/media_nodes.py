@@ -103,9 +103,9 @@ def found_nodes(
         for server, item in found
         if item.is_folder or item.files
     ]
-    servers: defaultdict[str, set[PlexServerCoordinator]] = defaultdict(set)
+    servers: defaultdict[str, set[str]] = defaultdict(set)
     for server, node in shown:
-        servers[node.title].add(server)
+        servers[node.title].add(server.data.resource.client_identifier)
     for server, node in shown:
         if len(servers[node.title]) > 1:
             node.title = f"{node.title} · {server.data.resource.name}"

@@ -72,9 +72,9 @@ SHELVES: Final = {
 
 _LIST = re.compile(
     r"(?P<kind>item|playlist|section)/(?P<key>\d{1,19})"
-    rf"(?:/(?P<character>{FIRST_CHARACTER}))?(?:/from/(?P<start>\d{{1,9}}))?"
+    rf"(?:/(?P<character>{FIRST_CHARACTER}))?(?:/from/(?P<start>[1-9]\d{{0,8}}))?"
 )
-_SHELF = re.compile(r"(?P<shelf>shelf/\w+|playlists)(?:/from/(?P<start>\d{1,9}))?")
+_SHELF = re.compile(r"(?P<shelf>shelf/\w+|playlists)(?:/from/(?P<start>[1-9]\d{0,8}))?")
 
 
 async def async_get_media_source(hass: HomeAssistant) -> PlexMediaSource:

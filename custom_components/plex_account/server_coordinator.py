@@ -71,10 +71,8 @@ KNOWN_DEAD_TIME: float = 10
 DOWN_INTERVAL: float = 5
 MAX_DOWN_INTERVAL: float = 60
 DOWN_TIME: float = 300
-# Seconds that plex.tv is given to know another address of a server, or another token;
-# and between two questions about the latter while a server accepts none.
+# Seconds that plex.tv is given to know another address of a server, or another token.
 PLEX_TV_PATIENCE: float = 0.5
-TOKEN_COOLDOWN: float = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +104,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         store: PlexStore,
         push_slots: asyncio.Semaphore,
         ask_plex_tv: Callable[[], Awaitable[None]],
+        ask_for_token: Callable[[], Awaitable[None]],
     ) -> None:
-        """Initialize the coordinator; the last asks plex.tv about its servers."""
+        """Initialize the coordinator; the last two ask plex.tv about its servers."""
         identifier = resource.client_identifier
         super().__init__(
             hass,
@@ -118,6 +117,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         )
         self._store = store
         self._ask_plex_tv = ask_plex_tv
+        self._ask_for_token = ask_for_token
         # What plex.tv has made of the last request of the account.
         self._plex_tv_answers = self._is_signed_out = False
         self.data = PlexServerData(
@@ -145,7 +145,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         )
         self._looked_at: float = -BETTER_CONNECTION_INTERVAL
         self._account_asked_at: float = -ACCOUNT_INTERVAL
-        self._token_asked_at: float = -TOKEN_COOLDOWN
         # Whether it is looked for by its name as there was no internet before.
         self._is_looked_again = False
         # Whether its socket was closed since it was last heard of.
@@ -437,7 +436,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             ):
                 # It may have only just started, and know nobody yet.
                 pause = pause or self._pause_while_down()
-            if isinstance(err, PlexAuthenticationError) and self._is_signed_out:
+            if self._is_signed_out and isinstance(
+                err, (PlexAuthenticationError, PlexPermissionError)
+            ):
                 signed_out = translation("auth_failed", name=PLEX_TV)
                 raise UpdateFailed(**signed_out) from err
             raise UpdateFailed(
@@ -448,11 +449,11 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         self._choose_interval()
         return self.data
 
-    async def _async_wait_for_plex_tv(self) -> None:
+    async def _async_wait_for(self, ask: Callable[[], Awaitable[None]]) -> None:
         """Ask plex.tv about the server, and wait for it a little."""
         with suppress(TimeoutError):
             async with asyncio.timeout(PLEX_TV_PATIENCE):
-                await self._ask_plex_tv()
+                await ask()
 
     async def _async_check(
         self, token: TransientToken, patience: float
@@ -521,13 +522,14 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         used = self.data.resource
         try:
             renewed = await self._connector.renew_token(self.data, retries=retries)
-        except PlexAuthenticationError, PlexPermissionError:
-            self._store.async_drop_token(used)
-            now = self.hass.loop.time()
-            if now - self._token_asked_at >= TOKEN_COOLDOWN:
-                # The token that plex.tv gave for this server may have changed.
-                self._token_asked_at = now
-                await self._async_wait_for_plex_tv()
+        except (PlexAuthenticationError, PlexPermissionError) as err:
+            if isinstance(err, PlexAuthenticationError):
+                self._store.async_drop_token(used)
+            # The token that plex.tv gave for this server may have changed.
+            is_news = self.last_update_success
+            await self._async_wait_for(
+                self._ask_plex_tv if is_news else self._ask_for_token
+            )
             if self.data.resource.access_token == used.access_token:
                 raise
             renewed = await self._connector.renew_token(self.data, retries=retries)
@@ -562,7 +564,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             # The server may have another address, or its certificate another name. What
             # plex.tv tells later leads to a refresh of its own.
             if asked.reachable:
-                await self._async_wait_for_plex_tv()
+                await self._async_wait_for(self._ask_plex_tv)
             if self.data.resource.connections != asked.resource.connections:
                 found = await self._connector.find(self.data)
         self._async_learn(found)
@@ -570,7 +572,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             # If not even plex.tv answers, the name is not hidden for its address.
             self.data = replace(self.data, plex_tv_answers=False)
             self.config_entry.async_create_background_task(
-                self.hass, self._async_wait_for_plex_tv(), f"{self.name} plex.tv"
+                self.hass,
+                self._async_wait_for(self._ask_plex_tv),
+                f"{self.name} plex.tv",
             )
         if not self.data.reachable:
             raise UpdateFailed(
@@ -615,8 +619,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             and (data.server.claimed != self.data.server.claimed)
         ):
             self._forget_when_account_was_asked()
-            # Who claims it gets another token.
-            self._token_asked_at = -TOKEN_COOLDOWN
         self.data = replace(
             data,
             resource=self.data.resource,

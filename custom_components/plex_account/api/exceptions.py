@@ -63,7 +63,10 @@ class PlexThrottledError(PlexAuthenticationError):
 
 
 class PlexPermissionError(PlexError):
-    """The token is good, but what was asked is not allowed to it (403)."""
+    """What was asked is not allowed to the token (403).
+
+    Where a server makes a token it may also mean that the other is not good.
+    """
 
 
 class PlexNotFoundError(PlexError):
