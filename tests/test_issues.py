@@ -1,13 +1,16 @@
 """Tests of the repair issues."""
 
+from datetime import timedelta
+
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
-from . import Tick, setup_integration, state_of
+from . import Tick, perform, setup_integration, state_of
 from .const import ACCOUNT_POLL, SERVER_POLL
 from .listeners import hide
 from .plex_emulator import (
@@ -74,6 +77,24 @@ async def test_server_unclaimed(
     attic.claimed = True
     await tick(SERVER_POLL)
     assert keys(hass) == []
+
+
+async def test_unclaimed_before_an_action(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """That a server has no owner is also seen if an action is the first to notice."""
+    await setup_integration(hass, config_entry)
+    attic.claimed = False
+    for path in ("/", "/security/token"):
+        plex.faults.add(error(401, kind="html"), host="Attic", path=path)
+    with pytest.raises(HomeAssistantError, match="look at Repairs"):
+        await perform(hass, "get_transient_token")
+    await tick(timedelta(seconds=10))
+    assert keys(hass) == ["server_unclaimed"]
 
 
 async def test_unclaimed_from_the_start(

@@ -424,6 +424,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                     return self.data
             await self._async_connect(trouble)
         except PlexError as err:
+            # What was noticed has led to nothing, so look at the server itself next.
+            self._trouble = None
             pause = min(err.retry_after or 0, MAX_POLL_PAUSE) or None
             if isinstance(
                 err,
