@@ -397,19 +397,30 @@ async def test_new_access_token(
     assert "ERROR" not in caplog.text
 
 
-async def test_new_access_token_while_down(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+async def test_new_access_tokens_while_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    tick: Tick,
 ) -> None:
-    """Who comes back and knows our token no more is not left for half an hour."""
+    """Those that come back and know us no more are not left for half an hour."""
+    servers = [attic, await plex.add_server("Cellar", owner=attic.owner)]
     await setup_integration(hass, config_entry)
-    await attic.stop()
+    for server in servers:
+        await server.stop()
     await tick(SERVER_POLL)
     assert state_of(hass, CONNECTIVITY) == STATE_OFF
-    attic.revoke(attic.owner)
-    await attic.start()
+    for server in servers:
+        server.revoke(attic.owner)
+        await server.start()
+    # Long enough for both to wait for the same answer.
+    plex.faults.add(Delay(0.2), host="plex.tv")
+    plex.requests.clear()
     await tick(timedelta(seconds=20))
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 1
     assert state_of(hass, CONNECTIVITY) == STATE_ON
-    assert attic.transient_tokens
+    assert all(server.transient_tokens for server in servers)
 
 
 async def test_claimed_again(
