@@ -511,6 +511,31 @@ async def test_source_of_old_server(pms: PlexServerClient, attic: MediaServer) -
     assert await pms.get_source_connection_information(source)
 
 
+async def test_server_of_others(
+    session: ClientSession,
+    identity: ClientIdentity,
+    plex: PlexEmulator,
+    attic: MediaServer,
+) -> None:
+    """Whose token is good is also told to who is refused what is the owner's."""
+    grace = plex.add_account("grace", password=None)
+    plex.share(attic, grace)
+    plex.faults.add(error(403, kind="html"), path="/")
+    token = attic.access_token(grace)
+    client = PlexServerClient(session, identity, base_url=attic.url, token=token)
+    server = await client.get_server(owned=False)
+    assert server.machine_identifier == attic.machine_identifier
+    asked = [(request.path, request.token) for request in plex.requests]
+    assert asked == [("/identity", ""), ("/library/sections", token)]
+    rule = plex.faults.add(Reply(Answer(200, b"{}")), path="/library/sections")
+    with pytest.raises(PlexResponseError):
+        await client.get_server(owned=False)
+    plex.faults.remove(rule)
+    attic.revoke(grace)
+    with pytest.raises(PlexAuthenticationError):
+        await client.get_server(owned=False)
+
+
 async def test_source_of_shared_server(
     session: ClientSession,
     identity: ClientIdentity,
