@@ -71,6 +71,8 @@ KNOWN_DEAD_TIME: float = 10
 DOWN_INTERVAL: float = 5
 MAX_DOWN_INTERVAL: float = 60
 DOWN_TIME: float = 300
+# How a server tells that it does not accept the token of plex.tv.
+REJECTIONS = (PlexAuthenticationError, PlexPermissionError)
 # Seconds that plex.tv is given to know another address of a server, or another token.
 PLEX_TV_PATIENCE: float = 0.5
 
@@ -427,20 +429,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             # What was noticed has led to nothing, so look at the server itself next.
             self._trouble = None
             pause = min(err.retry_after or 0, MAX_POLL_PAUSE) or None
-            if isinstance(
-                err,
-                (
-                    PlexAuthenticationError,
-                    PlexConnectionError,
-                    PlexPermissionError,
-                    PlexServerError,
-                ),
-            ):
+            if isinstance(err, (*REJECTIONS, PlexConnectionError, PlexServerError)):
                 # It may have only just started, and know nobody yet.
                 pause = pause or self._pause_while_down()
-            if self._is_signed_out and isinstance(
-                err, (PlexAuthenticationError, PlexPermissionError)
-            ):
+            if self._is_signed_out and isinstance(err, REJECTIONS):
                 signed_out = translation("auth_failed", name=PLEX_TV)
                 raise UpdateFailed(**signed_out) from err
             raise UpdateFailed(
@@ -524,7 +516,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         used = self.data.resource
         try:
             renewed = await self._connector.renew_token(self.data, retries=retries)
-        except (PlexAuthenticationError, PlexPermissionError) as err:
+        except REJECTIONS as err:
             if isinstance(err, PlexAuthenticationError):
                 self._store.async_drop_token(used)
             # The token that plex.tv gave for this server may have changed.

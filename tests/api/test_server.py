@@ -511,46 +511,46 @@ async def test_source_of_old_server(pms: PlexServerClient, attic: MediaServer) -
     assert await pms.get_source_connection_information(source)
 
 
-async def test_server_of_others(
+@pytest.fixture
+def guest(
     session: ClientSession,
     identity: ClientIdentity,
     plex: PlexEmulator,
     attic: MediaServer,
+    grace: Account,
+) -> PlexServerClient:
+    """Return a client of somebody with whom the server is shared."""
+    plex.share(attic, grace)
+    token = attic.access_token(grace)
+    return PlexServerClient(session, identity, base_url=attic.url, token=token)
+
+
+async def test_server_of_others(
+    guest: PlexServerClient, plex: PlexEmulator, attic: MediaServer, grace: Account
 ) -> None:
     """Whose token is good is also told to who is refused what is the owner's."""
-    grace = plex.add_account("grace", password=None)
-    plex.share(attic, grace)
     plex.faults.add(error(403, kind="html"), path="/")
-    token = attic.access_token(grace)
-    client = PlexServerClient(session, identity, base_url=attic.url, token=token)
-    server = await client.get_server(owned=False)
+    server = await guest.get_server(owned=False)
     assert server.machine_identifier == attic.machine_identifier
     asked = [(request.path, request.token) for request in plex.requests]
+    token = attic.access_token(grace)
     assert asked == [("/identity", ""), ("/library/sections", token)]
     rule = plex.faults.add(Reply(Answer(200, b"{}")), path="/library/sections")
     with pytest.raises(PlexResponseError):
-        await client.get_server(owned=False)
+        await guest.get_server(owned=False)
     plex.faults.remove(rule)
     attic.revoke(grace)
     with pytest.raises(PlexAuthenticationError):
-        await client.get_server(owned=False)
+        await guest.get_server(owned=False)
 
 
 async def test_source_of_shared_server(
-    session: ClientSession,
-    identity: ClientIdentity,
-    plex: PlexEmulator,
-    attic: MediaServer,
+    guest: PlexServerClient, attic: MediaServer
 ) -> None:
     """Only the owner may ask."""
-    grace = plex.add_account("grace", password=None)
-    plex.share(attic, grace)
-    client = PlexServerClient(
-        session, identity, base_url=attic.url, token=attic.access_token(grace)
-    )
-    assert await client.get_server()
+    assert await guest.get_server()
     with pytest.raises(PlexPermissionError) as caught:
-        await client.get_source_connection_information(
+        await guest.get_source_connection_information(
             f"server://{attic.machine_identifier}"
         )
     assert caught.value.status == 403
