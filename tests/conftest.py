@@ -50,6 +50,17 @@ from .translations import shown_texts
 __all__ = ["shown_texts"]
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let pytest-xdist pass on what a test logs, though there is half a character."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode())
+        for name, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(autouse=True)
 def no_unexpected_error(caplog: pytest.LogCaptureFixture) -> Generator[None]:
     """Fail for what is logged as unexpected; who expects it clears the log."""

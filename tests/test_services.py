@@ -821,6 +821,7 @@ async def test_find_media_on_several_servers(
     [
         ({}, "either Title"),
         ({"query": "  "}, "either Title"),
+        ({"query": "\ud800"}, "either Title"),
         ({"query": "Fog", "rating_key": "1"}, "either Title"),
         ({"rating_key": "1/../2"}, "is not a number"),
         ({"rating_key": "1" * 20}, "is not a number"),

@@ -253,7 +253,8 @@ async def _async_find_media(call: ServiceCall) -> ServiceResponse:
     """Find films, episodes, music and whatever else the servers have."""
     account = get_account(call)
     server = get_server(call, account, ATTR_DEVICE_ID)
-    query = call.data.get(ATTR_QUERY, "").strip()
+    # Half a character, as a template may give, can't be sent.
+    query = call.data.get(ATTR_QUERY, "").encode(errors="ignore").decode().strip()
     rating_key = call.data.get(ATTR_RATING_KEY, "").strip()
     limit = call.data[ATTR_LIMIT]
     if bool(query) == bool(rating_key):
