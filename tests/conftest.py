@@ -51,7 +51,9 @@ __all__ = ["shown_texts"]
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[
+    None, pytest.TestReport, pytest.TestReport
+]:
     """Let pytest-xdist pass on what a test logs, though there is half a character."""
     report = yield
     report.sections = [
