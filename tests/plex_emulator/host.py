@@ -18,7 +18,7 @@ CONTROL = "/_emulator/"
 # The ports to take where none is wanted, or zeros if any will do.
 ports: Iterator[int] = repeat(0)
 # How long a request that is being answered may hold up the end.
-PATIENCE = 0.01
+PATIENCE = 0.001
 # How many turns of the event loop it takes to accept a connection, and some more.
 TURNS = 5
 
