@@ -21,7 +21,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 
-from . import Tick, setup_integration
+from . import Tick, follow, setup_integration
 from .plex_emulator import Account, Delay, MediaServer, PlexEmulator, Reply, error
 from .plex_emulator.demo_library import FILMS, stock
 from .plex_emulator.library import FILE, Entry, Section
@@ -436,6 +436,8 @@ async def test_several_accounts(
     hass: HomeAssistant,
     panel: Panel,
     plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
     grace: Account,
     grace_entry: MockConfigEntry,
 ) -> None:
@@ -446,7 +448,15 @@ async def test_several_accounts(
     root = await panel.open()
     assert (root["title"], titles_of(root)) == ("Plex Account", ["ada", "grace"])
     assert titles_of(await panel.open("grace")) == ["Cellar"]
+    # One that both follow is asked once, as by its owner.
+    plex.share(cellar, ada, public_address_matches=True)
+    await follow(hass, config_entry, cellar)
+    plex.requests.clear()
     found = await panel.ask("search_media", ROOT, search_query="lanterns")
+    assert len(plex.requests.matching(path="/hubs/search")) == 2
+    (asked,) = plex.requests.matching("Cellar", "/hubs/search")
+    owners = grace_entry.runtime_data.servers[cellar.machine_identifier]
+    assert asked.token == owners.last_access.token.token
     assert [each["title"] for each in found["result"]["result"]] == [
         "Night of the lanterns (1954) · Attic",
         "Night of the lanterns (1954) · Cellar",

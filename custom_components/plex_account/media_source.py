@@ -121,10 +121,9 @@ class PlexMediaSource(MediaSource):
         with _told_as(BrowseError):
             account, server, _ = self._place(item)
             accounts = [account] if account else self._accounts()
+            servers = [each for one in accounts for each in one.servers.values()]
             found = await async_search(
-                [server]
-                if server
-                else [each for one in accounts for each in one.servers.values()],
+                [server] if server else _once_each(servers),
                 query.search_query,
                 SEARCH_LIMIT,
             )
@@ -368,6 +367,16 @@ class PlexMediaSource(MediaSource):
         titles = {each.key: each.title for each in characters}
         title = titles.get(character or "", section.title)
         return page_node(self.hass, server, identifier, title, page, start)
+
+
+def _once_each(servers: list[PlexServerCoordinator]) -> list[PlexServerCoordinator]:
+    """Return each server once, as its owner sees it if several accounts follow it."""
+    once: dict[str, PlexServerCoordinator] = {}
+    for server in servers:
+        identifier = server.data.resource.client_identifier
+        if server.data.resource.owned or identifier not in once:
+            once[identifier] = server
+    return list(once.values())
 
 
 async def _both[A, B](first: Awaitable[A], second: Awaitable[B]) -> tuple[A, B]:
