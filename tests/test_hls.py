@@ -29,6 +29,7 @@ from .plex_emulator.transcoder import MASTER
 
 type Player = TestClient[web.Request, web.Application]
 
+PING = "/video/:/transcode/universal/ping"
 STOP = "/video/:/transcode/universal/stop"
 
 
@@ -190,6 +191,37 @@ async def test_stopped(
     for url in (path, playlist, unused):
         async with player.get(url) as answer:
             assert answer.status == HTTPStatus.NOT_FOUND
+
+
+async def test_long_film(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    tick: Tick,
+) -> None:
+    """The server is told that a film still plays, which it would end after minutes."""
+    _, path = [await resolve(hass, attic, film) for _ in range(2)]
+    playlist = await start(player, path)
+    plex.requests.clear()
+    for _ in range(4):
+        await tick(timedelta(seconds=30))
+    (session,) = attic.transcoder.sessions.values()
+    pings = plex.requests.matching("Attic", PING)
+    assert [ping.field("session") for ping in pings] == [session] * 4
+    assert {ping.value("X-Plex-Client-Identifier") for ping in pings} == {session}
+    await tick(timedelta(minutes=6))
+    assert await lines(player, playlist)
+    # That it does not want to hear it does not matter meanwhile.
+    plex.faults.add(error(404), path=PING)
+    await tick(timedelta(minutes=4))
+    assert await lines(player, playlist)
+    await tick(timedelta(minutes=6))
+    async with player.get(beside(playlist, "00000.ts")) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+    # It has ended, and begins anew.
+    assert await lines(player, path)
 
 
 async def test_server_gone(

@@ -7,7 +7,7 @@ ticket, which nobody can guess, may fetch them until it expires.
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 import re
 import secrets
 from typing import Final
@@ -16,8 +16,8 @@ from uuid import uuid4
 from aiohttp import ClientResponse
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.helpers.event import async_call_later
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.util.hass_dict import HassKey
 
 from .access import async_stream
@@ -38,6 +38,8 @@ PLAYLIST_SUFFIX: Final = ".m3u8"
 # any case.
 TICKET_LIFETIME: Final = 600
 MAX_TICKET_LIFETIME: Final = 86_400
+# A server ends what nobody says to be alive after some minutes, however much is fetched.
+PING_INTERVAL: Final = timedelta(seconds=30)
 # How many a server has at a time; who has long not fetched makes room for one more.
 MAX_TICKETS: Final = 32
 # Seconds that the end of all of them may take.
@@ -109,22 +111,26 @@ class Transcode:
         self._starting = asyncio.Lock()
         # Whether the server may have something to stop.
         self._is_begun = False
-        self._worthless_at = hass.loop.time() + MAX_TICKET_LIFETIME
-        self._cancel_expiry = self._async_expire_later()
+        self._used_at = hass.loop.time()
+        self._worthless_at = self._used_at + MAX_TICKET_LIFETIME
+        self._cancel_pings = async_track_time_interval(
+            hass, self._async_ping, PING_INTERVAL
+        )
 
-    @callback
-    def _async_expire_later(self) -> CALLBACK_TYPE:
-        """Stop once nobody has fetched anything for long."""
-        left = max(0, self._worthless_at - self._hass.loop.time())
-        return async_call_later(self._hass, min(TICKET_LIFETIME, left), self.async_stop)
+    async def _async_ping(self, _: datetime) -> None:
+        """Keep it alive, or stop once nobody has fetched anything for long."""
+        expires_at = min(self._used_at + TICKET_LIFETIME, self._worthless_at)
+        if self._hass.loop.time() >= expires_at:
+            await self.async_stop()
+        elif self._is_begun:
+            await self._async_tell("ping")
 
     @callback
     def _async_keep(self) -> None:
         """Let the ticket be good for another while, and others make room before."""
         transcodes = self._hass.data[_TRANSCODES]
         transcodes[self.ticket] = transcodes.pop(self.ticket)
-        self._cancel_expiry()
-        self._cancel_expiry = self._async_expire_later()
+        self._used_at = self._hass.loop.time()
 
     async def async_start(self) -> str:
         """Return the playlist of the session, which begins when it is first asked for.
@@ -142,7 +148,7 @@ class Transcode:
                     master = _lines(await read_stream(answer, PLAYLIST_SIZE))
                 if async_get_transcode(self._hass, self.ticket) is not self:
                     # It was stopped meanwhile, maybe before it had begun.
-                    await self._async_tell_stop()
+                    await self._async_tell("stop")
                     raise PlexNotFoundError("It was stopped")
                 playlists = (
                     name
@@ -159,13 +165,8 @@ class Transcode:
 
         Raises as `stream` does.
         """
-        try:
-            async with await self.stream("GET", name) as answer:
-                playlist = await read_stream(answer, PLAYLIST_SIZE)
-        except PlexNotFoundError:
-            # The server has ended it, and begins anew if it is asked to.
-            self._playlist = None
-            raise
+        async with await self.stream("GET", name) as answer:
+            playlist = await read_stream(answer, PLAYLIST_SIZE)
         return "".join(f"{line}\n" for line in _lines(playlist)).encode()
 
     async def stream(self, method: str, name: str) -> ClientResponse:
@@ -176,38 +177,41 @@ class Transcode:
         if not self._is_own(name):
             raise PlexNotFoundError("Not of this session")
         self._async_keep()
-        return await self._stream(method, f"{self._path}/{name}")
+        try:
+            return await self._stream(method, f"{self._path}/{name}")
+        except PlexNotFoundError:
+            # The server has ended it, and begins anew if it is asked to.
+            self._playlist = None
+            raise
 
     def _is_own(self, name: str) -> bool:
         """Return if a file is one of this session."""
         match = _SESSION_FILE.fullmatch(name)
         return bool(match and match["session"] == self._session)
 
-    async def async_stop(self, _: datetime | None = None) -> None:
+    async def async_stop(self) -> None:
         """Make the ticket worthless, and let the server end its work."""
         if self._hass.data[_TRANSCODES].pop(self.ticket, None) is None:
             return
-        self._cancel_expiry()
+        self._cancel_pings()
         if self._is_begun:
-            await self._async_tell_stop()
+            await self._async_tell("stop")
 
-    async def _async_tell_stop(self) -> None:
-        """Let the server end its work."""
+    async def _async_tell(self, what: str) -> None:
+        """Let the server go on with its work, or end it."""
         # For that the server is not looked for: it ends by itself, if later.
         if (access := self.server.last_access) is None:
             return
         try:
             answer = await self.server.client(access).stream(
                 "GET",
-                f"{self._path}/stop",
+                f"{self._path}/{what}",
                 headers=self._headers,
                 params={"session": self._session},
             )
             answer.close()
         except PlexError as err:
-            LOGGER.debug(
-                "%s: the transcoder was not stopped: %s", self.server.name, err
-            )
+            LOGGER.debug("%s: no %s of the transcoder: %s", self.server.name, what, err)
 
     async def _stream(
         self, method: str, path: str, params: Mapping[str, str] | None = None

@@ -433,6 +433,9 @@ class MediaServer(Host):
                 session = received.field("session")
                 body = self.transcoder.start(client, session)
                 return Answer(200, body, "application/vnd.apple.mpegurl")
+            case ["ping"]:
+                self.transcoder.ping(received.field("session"))
+                return Answer()
             case ["stop"]:
                 self.transcoder.stop(received.field("session"))
                 return Answer()
