@@ -38,7 +38,7 @@ PLAYLIST_SUFFIX: Final = ".m3u8"
 # any case.
 TICKET_LIFETIME: Final = 600
 MAX_TICKET_LIFETIME: Final = 86_400
-# A server ends what nobody says to be alive after some minutes, however much is fetched.
+# A server ends what nobody says to be alive after minutes, however much is fetched.
 PING_INTERVAL: Final = timedelta(seconds=30)
 # How many a server has at a time; who has long not fetched makes room for one more.
 MAX_TICKETS: Final = 32

@@ -36,6 +36,7 @@ from tests.const import CLIENT_IDENTIFIER, PASSWORD, VERIFICATION_CODE
 from tests.plex_emulator import (
     Account,
     Answer,
+    CertificateAuthority,
     Connection as ListedConnection,
     Ending,
     LoopbackResolver,
@@ -744,6 +745,38 @@ async def test_avatar(tv: PlexTvClient, plex: PlexEmulator, ada: Account) -> Non
     assert received.token == ""
 
 
+async def test_avatar_at_gravatar(
+    tv: PlexTvClient,
+    plex: PlexEmulator,
+    ada: Account,
+    attic: MediaServer,
+    authority: CertificateAuthority,
+    resolver: LoopbackResolver,
+) -> None:
+    """Who has chosen no picture has one elsewhere, where nobody learns who asks."""
+    host = "secure.gravatar.com"
+    resolver.patterns.append(host)
+    listener = attic.add_listener(ssl_context=authority.server_context(host))
+    await listener.start()
+    plex.faults.add(redirect(f"https://{host}:{listener.port}/avatar/1?d=mp"))
+    plex.faults.add(Reply(Answer(200, b"picture", "image/png")), host="Attic")
+    picture = await tv.get_picture(ada.user.thumb)
+    assert picture == Picture(content=b"picture", content_type="image/png")
+    _, asked = plex.requests
+    assert (asked.path, dict(asked.query)) == ("/avatar/1", {"d": "mp"})
+    assert not [name for name in asked.headers if name.startswith("X-Plex-")]
+
+
+async def test_avatar_nowhere(
+    tv: PlexTvClient, plex: PlexEmulator, ada: Account
+) -> None:
+    """Redirects that never end are left."""
+    plex.faults.add(redirect(ada.user.thumb))
+    with pytest.raises(PlexResponseError, match="is none"):
+        await tv.get_picture(ada.user.thumb)
+    assert len(plex.requests) == 4
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -789,6 +822,9 @@ async def test_avatar_at_plex_tv(tv: PlexTvClient, host: str) -> None:
         (Reply(Answer(200, b"GIF89a")), PlexResponseError),
         (Reply(Answer(200, b"", "image/png")), PlexResponseError),
         (redirect("https://example.com/avatar.png"), PlexResponseError),
+        (redirect("http://secure.gravatar.com/avatar.png"), PlexResponseError),
+        (Reply(Answer(302)), PlexResponseError),
+        (Reply(Answer(404, headers={"Location": "/"})), PlexNotFoundError),
         (error(404, kind="html"), PlexNotFoundError),
         (error(503, kind="html"), PlexServerError),
         (Vanish(), PlexConnectionError),

@@ -119,6 +119,8 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    location: str | None
+    """Where a redirect leads."""
 
     async def read[T](self, reader: Callable[[Json], T]) -> T:
         """Return what `reader` makes of the decoded body.
@@ -170,13 +172,15 @@ class PlexSession:
         form: Mapping[str, str] | None = None,
         retries: int = MAX_RETRIES,
         anonymous: bool = False,
+        may_redirect: bool = False,
     ) -> Answer:
         """Send a request to Plex and return the answer, of at most `size` bytes.
 
         Only a GET is tried again, at most `retries` times, after a broken connection or
         a 502, 503 or 504. All attempts together take at most 15 seconds. A redirect is
-        an error: following it would take the token to another host. Cookies are neither
-        kept nor sent. An `anonymous` request says nothing about who sends it.
+        never followed, which would take the token to another host, and an error unless
+        it `may_redirect`. Cookies are neither kept nor sent. An `anonymous` request
+        says nothing about who sends it.
 
         Raises a PlexError of the kind that fits; PlexResponseError is also for a body
         that is too large.
@@ -207,7 +211,7 @@ class PlexSession:
             async with asyncio.timeout_at(deadline):
                 while True:
                     try:
-                        return await _send(send, what, size)
+                        return await _send(send, what, size, may_redirect=may_redirect)
                     except (PlexConnectionError, PlexServerError) as err:
                         # Jitter keeps many clients from coming back in step.
                         pause = (err.retry_after or backoff) * random.uniform(1, 1.5)
@@ -337,12 +341,19 @@ async def _send(
     send: Callable[[], AbstractAsyncContextManager[ClientResponse]],
     what: str,
     size: int,
+    *,
+    may_redirect: bool,
 ) -> Answer:
     """Send a request once."""
     with connecting(what):
         async with send() as response:
+            location = None
             if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                raise refusal(response, await _read_body(response, TOKEN_SIZE), what)
+                if may_redirect and response.status < HTTPStatus.BAD_REQUEST:
+                    location = response.headers.get(hdrs.LOCATION)
+                if location is None:
+                    body = await _read_body(response, TOKEN_SIZE)
+                    raise refusal(response, body, what)
             body = await _read_body(response, size + 1)
     if len(body) > size:
         raise PlexResponseError(f"{what}: more than {size} bytes", status=200)
@@ -351,6 +362,7 @@ async def _send(
         status=response.status,
         content_type=response.content_type,
         body=body,
+        location=location,
     )
 
 

@@ -16,6 +16,9 @@ PLEX_TV_URL: Final = "https://plex.tv"
 AUTH_PAGE_URL: Final = "https://app.plex.tv/auth"
 # Not SVG, which can do more than be looked at.
 PICTURE_TYPES: Final = {"image/gif", "image/jpeg", "image/png", "image/webp"}
+# Where plex.tv has its pictures, and leads to for the avatar of who has not chosen one.
+_PICTURE_HOSTS: Final = (".plex.tv", ".gravatar.com", ".wp.com")
+MAX_REDIRECTS: Final = 3
 
 
 class PlexTvClient:
@@ -125,19 +128,31 @@ class PlexTvClient:
         )
 
     async def get_picture(self, picture_url: str) -> Picture:
-        """Return a picture at plex.tv: a user's `thumb`, or the `qr` code of a PIN.
+        """Return a picture of plex.tv: a user's `thumb`, or the `qr` code of a PIN.
 
-        Asked once, without the token, and only of plex.tv and what stands in for it:
-        a client must not be made to ask any host that an answer names.
+        Asked once, without the token, and only of plex.tv, what stands in for it, and
+        Gravatar, to which it redirects: a client must not be made to ask any host that
+        an answer names. The others are not told who asks.
         Raises PlexResponseError for another host, and for what is no picture.
         """
-        url = parse_url(picture_url)
-        if url is None or not (
-            url.origin() == self._api.origin()
-            or (url.scheme == "https" and f".{url.host}".endswith(".plex.tv"))
-        ):
-            raise PlexResponseError("The picture is not at plex.tv")
-        answer = await self._session.request("GET", url, size=LIST_SIZE, retries=0)
+        for _ in range(1 + MAX_REDIRECTS):
+            url = parse_url(picture_url)
+            if url is None or not (
+                url.origin() == self._api.origin()
+                or (url.scheme == "https" and f".{url.host}".endswith(_PICTURE_HOSTS))
+            ):
+                raise PlexResponseError("The picture is not at plex.tv")
+            answer = await self._session.request(
+                "GET",
+                url,
+                size=LIST_SIZE,
+                retries=0,
+                anonymous=url.origin() != self._api.origin(),
+                may_redirect=True,
+            )
+            if answer.location is None:
+                break
+            picture_url = answer.location
         if answer.content_type not in PICTURE_TYPES or not answer.body:
             raise PlexResponseError("The picture is none", status=answer.status)
         return Picture(content=answer.body, content_type=answer.content_type)
