@@ -607,6 +607,22 @@ async def test_what_plays_as_it_is(
 
 
 @pytest.mark.parametrize(
+    ("status", "kind"), [(503, HLS), (509, HLS), (404, "video/mp4"), (200, "video/mp4")]
+)
+async def test_not_handed_out(
+    hass: HomeAssistant, panel: Panel, plex: PlexEmulator, status: int, kind: str
+) -> None:
+    """What the server only hands out smaller is made so, as for want of bandwidth."""
+    plex.faults.add(Reply(Answer(status, b"f")), path="/library/parts/*")
+    film = (await panel.open("Attic", "Films"))["children"][0]
+    plex.requests.clear()
+    media = await media_source.async_resolve_media(hass, film["media_content_id"], None)
+    assert media.mime_type == kind
+    (asked,) = plex.requests.matching(path="/library/parts/*")
+    assert asked.headers["Range"] == "bytes=0-0"
+
+
+@pytest.mark.parametrize(
     ("name", "codec", "kind"),
     [
         ("song.wav", "pcm", "audio/wav"),

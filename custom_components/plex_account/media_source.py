@@ -12,6 +12,8 @@ from functools import partial
 import re
 from typing import Final, override
 
+from aiohttp import hdrs
+
 from homeassistant.components.media_player import (
     BrowseError,
     MediaClass,
@@ -36,9 +38,11 @@ from .api import (
     PICTURE_TYPES,
     Item,
     ItemType,
+    MediaFile,
     PlexError,
     PlexLibrary,
     PlexResponseError,
+    PlexServerError,
     Shelf,
     read_stream,
 )
@@ -147,7 +151,8 @@ class PlexMediaSource(MediaSource):
                 )
             if direct := direct_file(found):
                 file, kind = direct
-                return PlayMedia(media_path(server, file.key), kind)
+                if await _is_handed_out(server, file):
+                    return PlayMedia(media_path(server, file.key), kind)
             return PlayMedia(
                 async_open_transcode(self.hass, server, found), PANEL_HLS_TYPE
             )
@@ -367,6 +372,20 @@ class PlexMediaSource(MediaSource):
         titles = {each.key: each.title for each in characters}
         title = titles.get(character or "", section.title)
         return page_node(self.hass, server, identifier, title, page, start)
+
+
+async def _is_handed_out(server: PlexServerCoordinator, file: MediaFile) -> bool:
+    """Return if a server does not insist on making a file smaller, as for a limit."""
+    try:
+        async with await async_stream(
+            server, "GET", file.key, headers={hdrs.RANGE: "bytes=0-0"}
+        ):
+            return True
+    except PlexServerError:
+        return False
+    except PlexError:
+        # The player will be told the same.
+        return True
 
 
 def _once_each(servers: list[PlexServerCoordinator]) -> list[PlexServerCoordinator]:

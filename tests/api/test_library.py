@@ -167,6 +167,7 @@ PART = {"key": "/library/parts/1/2/file.mkv"}
     [
         ({"thumb": THUMB, "composite": f"{THUMB}1"}, "thumb", THUMB),
         ({"composite": THUMB, "parentThumb": f"{THUMB}1"}, "thumb", THUMB),
+        ({"thumb": f"{THUMB}?width=400&height=600"}, "thumb", THUMB),
         ({"parentThumb": THUMB}, "thumb", THUMB),
         ({"Media": {"container": "mkv", "Part": PART}}, "container", "mkv"),
         ({"Media": {"Part": PART | {"container": "mp4"}}}, "container", "mp4"),
@@ -233,7 +234,22 @@ async def test_drift(
     assert ([item.rating_key for item in page.items], page.total) == expected
 
 
-@pytest.mark.parametrize("key", ["../../security", "%2e%2e", "A/B", "", "%25"])
+async def test_symbol(plex: PlexEmulator, pms: PlexServerClient) -> None:
+    """Titles may begin with something that is no letter."""
+    path = "/library/sections/1/firstCharacter"
+    characters = [
+        {"key": key, "title": key, "size": 1} for key in ("%23", "A", "Ä", "∆")
+    ]
+    plex.faults.add(listing(Directory=characters), path=path)
+    plex.faults.add(listing(Metadata=[FILM]), path=f"{path}/∆")
+    library = PlexLibrary(pms)
+    *_, symbol = await library.get_first_characters("1")
+    assert (await library.get_items("1", first_character=symbol.key)).total == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["../../security", "%2e%2e", "A/B", "", "%25", "A B", "..", "\u2028"]
+)
 async def test_hostile_characters(
     plex: PlexEmulator, pms: PlexServerClient, key: str
 ) -> None:

@@ -21,8 +21,8 @@ MAX_TOTAL: Final = 100_000
 MAX_SECTIONS: Final = 500
 
 # A character with which titles begin, as it stands in the path of a list; the first is
-# how `#` is written there.
-FIRST_CHARACTER: Final = r"%23|\w{1,4}"
+# how `#` is written there. Letters may be symbols, such as ∆, but no half characters.
+FIRST_CHARACTER: Final = r"%23|(?:\w|[^\0-\x7f\s\ud800-\udfff]){1,4}"
 # What may be fetched of a server beside its lists, as its lists name it: nothing in it
 # is encoded, and nothing leads elsewhere.
 _PART = re.compile(r"/library/parts/\d{1,19}/\d{1,19}/file\.\w{1,8}", re.ASCII)
@@ -300,7 +300,9 @@ def picture_path(path: str | None) -> str | None:
 
 def _first_path(data: dict[str, Json], *keys: str) -> str | None:
     """Return the first picture that there is."""
-    return next((path for key in keys if (path := picture_path(text(data, key)))), None)
+    # What a server makes of several pictures is listed with a size.
+    paths = ((text(data, key) or "").partition("?")[0] for key in keys)
+    return next(filter(picture_path, paths), None)
 
 
 def _files(data: dict[str, Json]) -> list[MediaFile]:
