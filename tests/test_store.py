@@ -139,25 +139,17 @@ async def test_only_written_if_new(
 ) -> None:
     """Nothing is written as long as all is as it was."""
     key = f"{DOMAIN}.{config_entry.entry_id}"
-    before = deepcopy(stored)
-    await start(hass, config_entry)
-    await hass.config_entries.async_unload(config_entry.entry_id)
-    assert hass_storage[key] == before
     await start(hass, config_entry)
     hass_storage[key] = "untouched"
+    store = config_entry.runtime_data.store
     await config_entry.runtime_data.async_refresh()
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    store.async_set_https_worked("another", worked=False)
+    await asyncio.sleep(0.2)
     assert hass_storage[key] == "untouched"
-
-    hass_storage[key] = before
-    await start(hass, config_entry)
-    config_entry.runtime_data.store.async_set_https_worked("another", worked=True)
+    store.async_set_https_worked("another", worked=True)
     await asyncio.sleep(0.2)
     await hass.async_block_till_done(wait_background_tasks=True)
-    written = hass_storage[key]
-    assert "another" in written["data"]["https_worked"]
-    await hass.config_entries.async_unload(config_entry.entry_id)
-    assert hass_storage[key] is written
+    assert "another" in hass_storage[key]["data"]["https_worked"]
 
 
 def changed(**changes: Any) -> Spoil:

@@ -1,7 +1,6 @@
 """What has to outlive a restart, beside the entry itself."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -41,7 +40,7 @@ class PlexStore:
         self._connections: dict[str, Connection] = {}
         self._https_worked: list[str] = []
         self._rotation: list[str] = []
-        self._is_dirty = self._is_closed = False
+        self._is_closed = False
 
     async def async_load(self, uuid: str) -> None:
         """Read the file, or begin anew if it can't be understood or is another's."""
@@ -87,14 +86,9 @@ class PlexStore:
         await self._store.async_remove()
 
     async def async_close(self) -> None:
-        """Write what is not yet written, or could not be, and nothing from now on."""
+        """Write what is known, and nothing from now on."""
         self._is_closed = True
-        data = self._data()
-        if not self._is_dirty:
-            with suppress(HomeAssistantError, NotImplementedError, PlexError):
-                if await self._async_read() == data:
-                    return
-        await self._store.async_save(data)
+        await self._store.async_save(self._data())
 
     @callback
     def async_set_account(self, user: User, servers: Iterable[Resource]) -> None:
@@ -166,13 +160,7 @@ class PlexStore:
         """Write the file a moment later, with all that is new until then."""
         # Who is still busy when the account goes must not bring its file back.
         if not self._is_closed:
-            self._is_dirty = True
-            self._store.async_delay_save(self._written, SAVE_DELAY)
-
-    def _written(self) -> dict[str, Any]:
-        """Return what is written now."""
-        self._is_dirty = False
-        return self._data()
+            self._store.async_delay_save(self._data, SAVE_DELAY)
 
     def _data(self) -> dict[str, Any]:
         """Return what is to be stored."""
