@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import (
 import pytest_socket
 
 # Imported first, as the harness has a package of the same name.
-from custom_components.plex_account.api import http
+from custom_components.plex_account.api import ClientIdentity, http
 from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
@@ -34,7 +34,7 @@ from homeassistant.helpers.aiohttp_client import (
 from homeassistant.loader import DATA_CUSTOM_COMPONENTS
 from homeassistant.util.ssl import SSLCipherList
 
-from . import Tick, unexpected
+from . import Tick, setup_integration, unexpected
 from .const import CLIENT_IDENTIFIER, NEW_PLEX_DIRECT, PASSWORD, PLEX_DIRECT
 from .plex_emulator import (
     Account,
@@ -178,7 +178,7 @@ async def library(plex: PlexEmulator, ada: Account, grace: Account) -> MediaServ
 
 
 def entry_of(
-    plex: PlexEmulator, account: Account, client_identifier: str
+    plex: PlexEmulator, account: Account, client_identifier: str, tv_url: str = ""
 ) -> MockConfigEntry:
     """Return the entry of an account whose user has signed in before."""
     return MockConfigEntry(
@@ -188,7 +188,7 @@ def entry_of(
         data={
             CONF_TOKEN: plex.tv.issue(account, client_identifier).text,
             CONF_CLIENT_IDENTIFIER: client_identifier,
-            CONF_SERVER_URL: plex.url,
+            CONF_SERVER_URL: tv_url or plex.url,
         },
     )
 
@@ -200,9 +200,32 @@ def config_entry(plex: PlexEmulator, ada: Account) -> MockConfigEntry:
 
 
 @pytest.fixture
+async def loaded(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+) -> MockConfigEntry:
+    """Return Ada's entry, set up, with one server."""
+    await setup_integration(hass, config_entry)
+    return config_entry
+
+
+@pytest.fixture
 def grace_entry(plex: PlexEmulator, grace: Account) -> MockConfigEntry:
     """Return the entry of Grace's account."""
     return entry_of(plex, grace, "grace-client")
+
+
+@pytest.fixture
+def identity() -> ClientIdentity:
+    """Return how the client presents itself."""
+    return ClientIdentity(
+        client_identifier=CLIENT_IDENTIFIER,
+        product="Plex Account",
+        version="1.2.3",
+        platform="Home Assistant",
+        platform_version="2026.11.0",
+        device="Computer",
+        device_name="Ada's 🏠",
+    )
 
 
 @pytest.fixture

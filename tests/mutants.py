@@ -28,10 +28,7 @@ ACCEPTED = Path(__file__).with_suffix(".toml")
 # Where tests are that do not have the name of their module.
 ELSEWHERE = {
     "": ("init", "options_flow", "hls", "issues", "store", "config_flow"),
-    "access": (
-        *("http", "hls", "services", "sources", "coordinator"),
-        "media_source",
-    ),
+    "access": (*("http", "hls", "services", "sources", "coordinator"), "media_source"),
     "api.exceptions": ("api/http", "api/refusals"),
     "api.http": (
         *("api/http", "api/transport", "api/streams", "api/server", "api/plex_tv"),

@@ -27,14 +27,13 @@ async def press(hass: HomeAssistant) -> None:
 
 
 async def test_renew_transient_token(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+    hass: HomeAssistant, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """The button gets a new token; the sensor and the actions have it at once."""
-    await setup_integration(hass, config_entry)
     (old,) = attic.transient_tokens
     await press(hass)
     assert len(attic.transient_tokens) == 2
-    data = config_entry.runtime_data.servers[attic.machine_identifier].data
+    data = loaded.runtime_data.servers[attic.machine_identifier].data
     assert data.token.token == attic.transient_tokens[-1].text != old.text
 
 
@@ -63,10 +62,9 @@ async def test_not_lost_meanwhile(
 
 
 async def test_server_down(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
+    hass: HomeAssistant, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """If there is nobody to make a token, that is told."""
-    await setup_integration(hass, config_entry)
     await attic.stop()
     with pytest.raises(HomeAssistantError) as raised:
         await press(hass)

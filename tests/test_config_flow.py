@@ -169,11 +169,7 @@ async def test_password(hass: HomeAssistant, plex: PlexEmulator, ada: Account) -
     }
     assert UUID(token.client_identifier).version == 4
     (sign_in,) = plex.requests.matching(path=SIGN_IN)
-    assert sign_in.form == {
-        "login": "ada",
-        "password": PASSWORD,
-        "rememberMe": "true",
-    }
+    assert sign_in.form == {"login": "ada", "password": PASSWORD, "rememberMe": "true"}
     assert sign_in.headers["X-Plex-Product"] == "Plex Account for Home Assistant"
     assert sign_in.headers["X-Plex-Device-Name"] == hass.config.location_name
 
@@ -1038,10 +1034,7 @@ async def test_browser_on_another_device(
 
 
 async def test_browser_too_early(
-    hass: HomeAssistant,
-    frontend: Frontend,
-    plex: PlexEmulator,
-    lin: Account,
+    hass: HomeAssistant, frontend: Frontend, plex: PlexEmulator, lin: Account
 ) -> None:
     """Who comes back without having signed in is sent there again."""
     result = await browse(frontend, plex)

@@ -62,14 +62,9 @@ PLEX_PASS = "binary_sensor.ada_plex_pass"
 
 
 async def test_quiet_day(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    plex: PlexEmulator, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """A day on which nothing happens costs few requests."""
-    await setup_integration(hass, config_entry)
     for _ in range(287):
         await tick(SERVER_POLL)
     counts = Counter(request.path for request in plex.requests)
@@ -145,10 +140,7 @@ async def test_rotated_token(
 
 
 async def test_unloaded_while_a_token_is_stored(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, config_entry: MockConfigEntry
 ) -> None:
     """An account that is unloaded meanwhile does not begin to follow a server."""
     await setup_integration(hass, config_entry)
@@ -171,13 +163,11 @@ async def test_unloaded_while_a_token_is_stored(
 async def test_plex_tv_down(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
     caplog: pytest.LogCaptureFixture,
+    loaded: MockConfigEntry,
 ) -> None:
     """Without plex.tv the servers stay; it is logged once, and once when it is back."""
-    await setup_integration(hass, config_entry)
     await plex.tv.stop()
     for _ in range(2):
         await tick(ACCOUNT_POLL)
@@ -218,10 +208,9 @@ async def test_server_down(
 
 
 async def test_server_restarts(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+    hass: HomeAssistant, attic: MediaServer, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """A restart kills the token, which is replaced at the next look."""
-    await setup_integration(hass, config_entry)
     await attic.restart()
     attic.listing.product_version = "1.44.0.1-0123456"
     assert not attic.transient_tokens
@@ -234,11 +223,10 @@ async def test_asked_once(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
+    loaded: MockConfigEntry,
 ) -> None:
     """A server that fails is looked for, not asked again where it has failed."""
-    await setup_integration(hass, config_entry)
     plex.faults.add(Vanish(), path="/", times=1)
     plex.requests.clear()
     await tick(SERVER_POLL)
@@ -267,14 +255,10 @@ async def test_not_yet_ready(
 
 
 async def test_gone_with_plex_tv(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """Where plex.tv says nothing, nobody waits for it to know where a server is."""
-    await setup_integration(hass, config_entry)
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    server = loaded.runtime_data.servers[attic.machine_identifier]
     await attic.stop()
     plex.faults.add(Vanish(Ending.SILENCE), host="plex.tv")
     async with asyncio.timeout(PATIENCE):
@@ -285,21 +269,17 @@ async def test_gone_with_plex_tv(
 
 @pytest.mark.parametrize("stopped", [False, True])
 async def test_device_survives_a_restart(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    stopped: bool,
+    hass: HomeAssistant, attic: MediaServer, stopped: bool, loaded: MockConfigEntry
 ) -> None:
     """What is known of a server stays as it is, even if the server is gone by then."""
-    await setup_integration(hass, config_entry)
     changes = async_capture_events(hass, dr.EVENT_DEVICE_REGISTRY_UPDATED)
     if stopped:
         await attic.stop()
-    assert await hass.config_entries.async_reload(config_entry.entry_id)
+    assert await hass.config_entries.async_reload(loaded.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert state_of(hass, CONNECTIVITY) == (STATE_OFF if stopped else STATE_ON)
     device = dr.async_get(hass).async_get_device_by_identifier(
-        (DOMAIN, attic.machine_identifier), config_entry.entry_id
+        (DOMAIN, attic.machine_identifier), loaded.entry_id
     )
     assert device
     assert device.configuration_url == f"{attic.url}/web"
@@ -307,14 +287,9 @@ async def test_device_survives_a_restart(
 
 
 async def test_token_gets_old(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    plex: PlexEmulator, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """The token is replaced hours before it dies, and not much earlier."""
-    await setup_integration(hass, config_entry)
     for _ in range(100):
         await tick(timedelta(hours=1))
     ages = [
@@ -329,11 +304,10 @@ async def test_clock_set_back(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     freezer: TickingDateTimeFactory,
+    loaded: MockConfigEntry,
 ) -> None:
     """Nobody knows the age of a token from the future, so it is replaced."""
-    await setup_integration(hass, config_entry)
     freezer.tick(timedelta(hours=-6))
     response = await perform(hass, "get_transient_token")
     assert response["token"] == attic.transient_tokens[-1].text
@@ -361,15 +335,14 @@ async def test_another_server_moved_in(
 
 
 async def test_server_set_up_anew(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+    attic: MediaServer, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """A server that was installed anew is another one, even if it knows our token."""
-    await setup_integration(hass, config_entry)
     old = attic.machine_identifier
     attic.listing.client_identifier = new = "f" * 40
     await tick(SERVER_POLL)
-    assert set(config_entry.runtime_data.servers) == {new} != {old}
-    assert config_entry.runtime_data.servers[new].data.reachable
+    assert set(loaded.runtime_data.servers) == {new} != {old}
+    assert loaded.runtime_data.servers[new].data.reachable
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -377,13 +350,12 @@ async def test_new_access_token(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
     caplog: pytest.LogCaptureFixture,
     status: int,
+    loaded: MockConfigEntry,
 ) -> None:
     """A server that rejects the token from plex.tv makes us ask plex.tv for another."""
-    await setup_integration(hass, config_entry)
     old = attic.access_token(attic.owner)
     attic.revoke(attic.owner)
     plex.faults.add(error(status, kind="html"), path="/security/token", times=1)
@@ -392,7 +364,7 @@ async def test_new_access_token(
     assert attic.access_token(attic.owner) != old
     assert len(plex.requests.matching(path="/api/v2/resources")) == 2
     assert not hass.config_entries.flow.async_progress()
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    server = loaded.runtime_data.servers[attic.machine_identifier]
     assert server.data.token.token == attic.transient_tokens[-1].text
     assert "ERROR" not in caplog.text
 
@@ -459,11 +431,10 @@ async def test_no_token_for_who_is_signed_out(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
+    loaded: MockConfigEntry,
 ) -> None:
     """Servers that accept no token are no reason to ask again for a sign-in."""
-    await setup_integration(hass, config_entry)
     plex.sign_out_everywhere(attic.owner)
     attic.revoke(attic.owner)
     await tick(SERVER_POLL)
@@ -478,34 +449,26 @@ async def test_no_token_for_who_is_signed_out(
 
 
 async def test_access_token_told_meanwhile(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """What plex.tv tells while a server rejects what it told before is used."""
-    await setup_integration(hass, config_entry)
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    server = loaded.runtime_data.servers[attic.machine_identifier]
     rule = plex.faults.add(Delay(0.3), path="/security/token", times=1)
     renewing = asyncio.create_task(server.async_renew_token())
     await until(lambda: rule.hits > 0)
     attic.revoke(attic.owner)
-    await config_entry.runtime_data.async_refresh()
+    await loaded.runtime_data.async_refresh()
     access = await renewing
     assert access.token.token == attic.transient_tokens[-1].text
-    (stored,) = config_entry.runtime_data.store.servers
+    (stored,) = loaded.runtime_data.store.servers
     assert stored.access_token == attic.access_token(attic.owner)
 
 
 async def test_old_trouble(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """Trouble with an old token is none, and does not undo the wish for a new one."""
-    await setup_integration(hass, config_entry)
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    server = loaded.runtime_data.servers[attic.machine_identifier]
     old = server.data.token
     kept = (await server.async_renew_token()).token
     assert kept != old
@@ -545,11 +508,10 @@ async def test_servers_come_and_go(
     plex: PlexEmulator,
     ada: Account,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
+    loaded: MockConfigEntry,
 ) -> None:
     """A new server appears and a vanished one goes, each with all it has."""
-    await setup_integration(hass, config_entry)
     cellar = await plex.add_server("Cellar", owner=ada)
     await tick(ACCOUNT_POLL)
     assert state_of(hass, "binary_sensor.cellar_connectivity") == STATE_ON
@@ -558,50 +520,43 @@ async def test_servers_come_and_go(
     await tick(ACCOUNT_POLL)
     assert hass.states.get(CONNECTIVITY) is None
     assert er.async_get(hass).async_get(CONNECTIVITY) is None
-    assert names_of_devices(hass, config_entry) == {"ada", "Cellar"}
+    assert names_of_devices(hass, loaded) == {"ada", "Cellar"}
     plex.requests.clear()
     await tick(SERVER_POLL)
     assert {request.host for request in plex.requests} == {"Cellar"}
 
     # What has vanished while Home Assistant was off goes at the next start.
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     await plex.remove_server(cellar)
-    await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.config_entries.async_setup(loaded.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert names_of_devices(hass, config_entry) == {"ada"}
+    assert names_of_devices(hass, loaded) == {"ada"}
 
 
-async def test_unreadable_servers(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-) -> None:
+async def test_unreadable_servers(plex: PlexEmulator, loaded: MockConfigEntry) -> None:
     """What can't be read may be a server that is known; how many it is is told."""
-    await setup_integration(hass, config_entry)
     barn = {"name": "Barn", "clientIdentifier": "ba42", "provides": "server"}
     barn |= {"owned": "1", "accessToken": "of-barn"}
     listed = [{"provides": "server"}, barn, barn, barn]
     plex.faults.add(Reply(json_answer(listed)), path="/api/v2/resources")
-    await config_entry.runtime_data.async_refresh()
-    data = config_entry.runtime_data.data
+    await loaded.runtime_data.async_refresh()
+    data = loaded.runtime_data.data
     assert {server.name for server in data.servers.values()} == {"Attic", "Barn"}
     assert data.left_out == 3
 
 
 async def test_renamed_server(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+    hass: HomeAssistant, attic: MediaServer, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """A server that gets another name, or version, stays the same device."""
-    await setup_integration(hass, config_entry)
     registry = dr.async_get(hass)
     identifier = (DOMAIN, attic.machine_identifier)
-    before = registry.async_get_device_by_identifier(identifier, config_entry.entry_id)
+    before = registry.async_get_device_by_identifier(identifier, loaded.entry_id)
     assert before
     attic.name = "Loft"
     attic.listing.product_version = "1.44.0.1-0123456"
     await tick(ACCOUNT_POLL)
-    after = registry.async_get_device_by_identifier(identifier, config_entry.entry_id)
+    after = registry.async_get_device_by_identifier(identifier, loaded.entry_id)
     assert after
     assert after.id == before.id
     assert after.name == "Loft"
@@ -989,19 +944,15 @@ async def test_waiting_action_survives_unload(
 
 
 async def test_unloaded_while_it_is_asked(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """Who waits for a poll that an unload ends is told what is the matter."""
-    await setup_integration(hass, config_entry)
     plex.faults.add(Vanish(Ending.SILENCE), host="Attic")
-    server = config_entry.runtime_data.servers[attic.machine_identifier]
-    config_entry.async_create_background_task(hass, server.async_refresh(), "poll")
+    server = loaded.runtime_data.servers[attic.machine_identifier]
+    loaded.async_create_background_task(hass, server.async_refresh(), "poll")
     waiting = asyncio.create_task(server.async_refresh_or_raise())
     await asyncio.sleep(0)
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     with pytest.raises(HomeAssistantError) as raised:
         await waiting
     assert raised.value.translation_key == "cannot_connect"

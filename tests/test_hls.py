@@ -64,6 +64,14 @@ async def resolve(hass: HomeAssistant, server: MediaServer, film: Entry) -> str:
     return play.url
 
 
+@pytest.fixture
+async def path(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+) -> str:
+    """Return where Home Assistant says that the film is."""
+    return await resolve(hass, attic, film)
+
+
 async def lines(player: Player, path: str) -> list[str]:
     """Return what a playlist names."""
     async with player.get(path) as answer:
@@ -100,14 +108,9 @@ async def test_music(
 
 
 async def test_play(
-    hass: HomeAssistant,
-    player: Player,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    film: Entry,
+    player: Player, plex: PlexEmulator, attic: MediaServer, path: str
 ) -> None:
     """Playlists and segments come through Home Assistant, without a signature."""
-    path = await resolve(hass, attic, film)
     assert len(path.split("/")[4]) >= 22
     plex.requests.clear()
     index = await start(player, path)
@@ -169,9 +172,9 @@ async def test_stopped(
     config_entry: MockConfigEntry,
     tick: Tick,
     end: str,
+    path: str,
 ) -> None:
     """The server's work ends when nobody fetches any more, and with Home Assistant."""
-    path = await resolve(hass, attic, film)
     unused = await resolve(hass, attic, film)
     playlist = await start(player, path)
     match end:
@@ -228,11 +231,10 @@ async def test_server_gone(
     hass: HomeAssistant,
     player: Player,
     attic: MediaServer,
-    film: Entry,
     config_entry: MockConfigEntry,
+    path: str,
 ) -> None:
     """A server that is gone does not hold up the end."""
-    path = await resolve(hass, attic, film)
     playlist = await start(player, path)
     await attic.stop()
     async with player.get(playlist) as answer:
@@ -313,11 +315,8 @@ async def test_hostile_tag(
         ]
 
 
-async def test_head(
-    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
-) -> None:
+async def test_head(player: Player, path: str) -> None:
     """A player may first ask what there is, with the ticket alone."""
-    path = await resolve(hass, attic, film)
     async with player.head(path, allow_redirects=False) as answer:
         assert answer.status == HTTPStatus.FOUND
         playlist = beside(path, answer.headers["Location"])
@@ -328,10 +327,9 @@ async def test_head(
 
 
 async def test_ended_by_the_server(
-    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+    player: Player, attic: MediaServer, path: str
 ) -> None:
     """A session that a server has forgotten begins anew when a player tries again."""
-    path = await resolve(hass, attic, film)
     assert await lines(player, path)
     attic.transcoder.sessions.clear()
     async with player.get(path) as answer:
@@ -357,11 +355,8 @@ async def test_many_tickets(
     assert session in attic.transcoder.sessions
 
 
-async def test_last_day(
-    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry, tick: Tick
-) -> None:
+async def test_last_day(player: Player, tick: Tick, path: str) -> None:
     """However often it is used, a ticket is worthless after a day."""
-    path = await resolve(hass, attic, film)
     for _ in range(6 * 24 - 1):
         assert await lines(player, path)
         await tick(timedelta(minutes=9, seconds=59))
@@ -375,11 +370,10 @@ async def test_unloaded_while_it_begins(
     player: Player,
     plex: PlexEmulator,
     attic: MediaServer,
-    film: Entry,
     config_entry: MockConfigEntry,
+    path: str,
 ) -> None:
     """A transcoder that begins while the account goes ends all the same."""
-    path = await resolve(hass, attic, film)
     plex.faults.add(Delay(0.2), path="/video/:/transcode/universal/start.m3u8")
     transcode = async_get_transcode(hass, path.split("/")[4])
     assert transcode
@@ -415,11 +409,10 @@ async def test_other_account(
     hass: HomeAssistant,
     player: Player,
     attic: MediaServer,
-    film: Entry,
     grace_entry: MockConfigEntry,
+    path: str,
 ) -> None:
     """The end of an account leaves alone what is played of another."""
-    path = await resolve(hass, attic, film)
     await start(player, path)
     await setup_integration(hass, grace_entry)
     assert await hass.config_entries.async_unload(grace_entry.entry_id)
@@ -428,25 +421,22 @@ async def test_other_account(
 
 
 async def test_ends_at_once(
-    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
+    hass: HomeAssistant, player: Player, attic: MediaServer, path: str
 ) -> None:
     """Whoever ends what is played does so once."""
-    path = await resolve(hass, attic, film)
     assert await lines(player, path)
     await asyncio.gather(async_stop_transcodes(hass), async_stop_transcodes(hass))
     assert not attic.transcoder.sessions
 
 
 async def test_server_left_out(
-    hass: HomeAssistant,
     player: Player,
     plex: PlexEmulator,
     attic: MediaServer,
-    film: Entry,
     config_entry: MockConfigEntry,
+    path: str,
 ) -> None:
     """A ticket of a server that is no longer followed is worthless."""
-    path = await resolve(hass, attic, film)
     plex.servers.remove(attic)
     await config_entry.runtime_data.async_refresh()
     assert not config_entry.runtime_data.servers
@@ -466,15 +456,9 @@ async def test_server_left_out(
     ],
 )
 async def test_nothing_else(
-    hass: HomeAssistant,
-    player: Player,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    film: Entry,
-    name: str,
+    player: Player, plex: PlexEmulator, attic: MediaServer, name: str, path: str
 ) -> None:
     """A ticket is good for its own session alone."""
-    path = await resolve(hass, attic, film)
     await lines(player, path)
     (session,) = attic.transcoder.sessions.values()
     plex.requests.clear()
@@ -485,15 +469,8 @@ async def test_nothing_else(
     assert not plex.requests
 
 
-async def test_refused(
-    hass: HomeAssistant,
-    player: Player,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    film: Entry,
-) -> None:
+async def test_refused(player: Player, plex: PlexEmulator, path: str) -> None:
     """A transcoder that refuses is told to the player as a fault of the server's."""
-    path = await resolve(hass, attic, film)
     rule = plex.faults.add(error(503), path="/video/:/transcode/universal/start.m3u8")
     async with player.get(path) as answer:
         assert answer.status == HTTPStatus.BAD_GATEWAY

@@ -1,11 +1,9 @@
 """Tests of the avatar."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
-from aiohttp import web
 from freezegun.api import TickingDateTimeFactory
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -18,6 +16,7 @@ from . import setup_integration, state_of, until
 from .plex_emulator import (
     Account,
     Answer,
+    Delay,
     Fault,
     Flood,
     PlexEmulator,
@@ -25,24 +24,9 @@ from .plex_emulator import (
     error,
     redirect,
 )
-from .plex_emulator.faults import RealAnswer
 
 AVATAR = "image.ada_avatar"
 PATH = "/users/*/avatar"
-
-
-@dataclass(frozen=True)
-class Late:
-    """Answer after a while."""
-
-    answer: Answer
-
-    async def happen(
-        self, request: web.BaseRequest, real: RealAnswer
-    ) -> web.StreamResponse:
-        """Wait, then answer."""
-        await asyncio.sleep(0.3)
-        return self.answer.response()
 
 
 @pytest.fixture
@@ -91,7 +75,7 @@ async def test_changed_meanwhile(
     status: HTTPStatus,
 ) -> None:
     """What comes of an URL that is no longer the avatar's is not kept."""
-    plex.faults.add(Late(Answer(status, b"old", "image/png")), path=PATH, times=1)
+    plex.faults.add(Delay(0.3, Answer(status, b"old", "image/png")), path=PATH, times=1)
     client = await hass_client()
     looking = asyncio.create_task(client.get(f"/api/image_proxy/{AVATAR}"))
     await until(lambda: bool(plex.requests.matching(path=PATH)))

@@ -40,18 +40,14 @@ SIGN_OUT = "/api/v2/users/signout"
 
 
 async def test_load_unload(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, loaded: MockConfigEntry
 ) -> None:
     """An account is set up and unloaded, and then leaves Plex alone."""
-    await setup_integration(hass, config_entry)
-    assert config_entry.state is ConfigEntryState.LOADED
+    assert loaded.state is ConfigEntryState.LOADED
 
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     await hass.async_block_till_done()
-    assert config_entry.state is ConfigEntryState.NOT_LOADED
+    assert loaded.state is ConfigEntryState.NOT_LOADED
     assert {state.state for state in hass.states.async_all()} == {STATE_UNAVAILABLE}
 
     asked = len(plex.requests)
@@ -62,14 +58,10 @@ async def test_load_unload(
 
 
 async def test_setup_requests(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """Nothing secret goes to a server before it has said who it is."""
-    await setup_integration(hass, config_entry)
-    account_token = config_entry.data[CONF_TOKEN]
+    account_token = loaded.data[CONF_TOKEN]
     to_plex_tv = plex.requests.matching(host="plex.tv")
     assert {request.path for request in to_plex_tv} == {
         "/api/v2/user",
@@ -198,10 +190,7 @@ async def test_two_accounts(
 
 
 async def test_remove(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, config_entry: MockConfigEntry
 ) -> None:
     """Removing the account signs it out, with the identifier it signed in with."""
     await setup_integration(hass, config_entry)
@@ -349,25 +338,24 @@ async def test_server_moves(
     hass: HomeAssistant,
     ada: Account,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     grace: Account,
     grace_entry: MockConfigEntry,
+    loaded: MockConfigEntry,
 ) -> None:
     """A server that another account takes over goes there, with entities of its own."""
-    await setup_integration(hass, config_entry)
     await setup_integration(hass, grace_entry)
     attic.owner = grace
     # Whichever account notices first.
     await grace_entry.runtime_data.async_refresh()
-    await config_entry.runtime_data.async_refresh()
+    await loaded.runtime_data.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
     assert owners_of_servers(hass) == [grace_entry.entry_id]
 
     attic.owner = ada
     await grace_entry.runtime_data.async_refresh()
-    await config_entry.runtime_data.async_refresh()
+    await loaded.runtime_data.async_refresh()
     await hass.async_block_till_done(wait_background_tasks=True)
-    assert owners_of_servers(hass) == [config_entry.entry_id]
+    assert owners_of_servers(hass) == [loaded.entry_id]
     assert [
         state.state
         for state in hass.states.async_all()

@@ -67,10 +67,9 @@ async def test_strange_version(
 
 
 async def test_server_unclaimed(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+    hass: HomeAssistant, attic: MediaServer, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """A server that was signed out has to be claimed again."""
-    await setup_integration(hass, config_entry)
     attic.claimed = False
     await tick(SERVER_POLL)
     assert keys(hass) == ["server_unclaimed"]
@@ -83,11 +82,10 @@ async def test_unclaimed_before_an_action(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
+    loaded: MockConfigEntry,
 ) -> None:
     """That a server has no owner is also seen if an action is the first to notice."""
-    await setup_integration(hass, config_entry)
     attic.claimed = False
     for path in ("/", "/security/token"):
         plex.faults.add(error(401, kind="html"), host="Attic", path=path)

@@ -404,10 +404,7 @@ async def test_same_path_again(panel: Panel, tick: Tick) -> None:
 
 
 async def test_unloaded_meanwhile(
-    hass: HomeAssistant,
-    panel: Panel,
-    plex: PlexEmulator,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, panel: Panel, plex: PlexEmulator, config_entry: MockConfigEntry
 ) -> None:
     """Nothing of an account is played that goes while a player is told where it is."""
     film = (await panel.open("Attic", "Films"))["children"][0]

@@ -45,12 +45,11 @@ async def test_choose(
     hass: HomeAssistant,
     attic: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
+    loaded: MockConfigEntry,
 ) -> None:
     """An own server can be left out, and one that is shared added; and back."""
-    await setup_integration(hass, config_entry)
-    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
-    result = await hass.config_entries.options.async_init(config_entry.entry_id)
+    assert names_of_devices(hass, loaded) == {"ada", "Attic"}
+    result = await hass.config_entries.options.async_init(loaded.entry_id)
     assert result["data_schema"]
     ((marker, field),) = result["data_schema"].schema.items()
     assert marker.default() == [attic.machine_identifier]
@@ -61,8 +60,8 @@ async def test_choose(
     ]
     hass.config_entries.options.async_abort(result["flow_id"])
 
-    await choose(hass, config_entry, library)
-    assert names_of_devices(hass, config_entry) == {"ada", "Library"}
+    await choose(hass, loaded, library)
+    assert names_of_devices(hass, loaded) == {"ada", "Library"}
     assert state_of(hass, "binary_sensor.library_connectivity") == STATE_ON
     # Whether somebody else's can be reached from outside is not ours to know.
     assert hass.states.get("sensor.library_connection_type")
@@ -72,9 +71,9 @@ async def test_choose(
     response = await perform(hass, "get_source_connection_information", source="Attic")
     assert response["preferred_uri"] == attic.url
 
-    await choose(hass, config_entry, attic)
-    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
-    assert config_entry.options == {"added_servers": [], "left_out_servers": []}
+    await choose(hass, loaded, attic)
+    assert names_of_devices(hass, loaded) == {"ada", "Attic"}
+    assert loaded.options == {"added_servers": [], "left_out_servers": []}
 
 
 async def test_not_listed(
@@ -82,21 +81,20 @@ async def test_not_listed(
     plex: PlexEmulator,
     attic: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
+    loaded: MockConfigEntry,
 ) -> None:
     """What was chosen for a server that plex.tv does not list is kept."""
-    await setup_integration(hass, config_entry)
-    await choose(hass, config_entry, attic, library)
+    await choose(hass, loaded, attic, library)
     plex.unshare(library, attic.owner)
-    await config_entry.runtime_data.async_refresh()
-    assert names_of_devices(hass, config_entry) == {"ada", "Attic"}
+    await loaded.runtime_data.async_refresh()
+    assert names_of_devices(hass, loaded) == {"ada", "Attic"}
     cellar = await plex.add_server("Cellar", owner=attic.owner)
-    await config_entry.runtime_data.async_refresh()
-    await choose(hass, config_entry, attic)
+    await loaded.runtime_data.async_refresh()
+    await choose(hass, loaded, attic)
     await plex.remove_server(cellar)
-    await config_entry.runtime_data.async_refresh()
-    await choose(hass, config_entry)
-    assert config_entry.options == {
+    await loaded.runtime_data.async_refresh()
+    await choose(hass, loaded)
+    assert loaded.options == {
         "added_servers": [library.machine_identifier],
         "left_out_servers": sorted(
             [attic.machine_identifier, cellar.machine_identifier]
@@ -104,13 +102,10 @@ async def test_not_listed(
     }
 
 
-async def test_not_loaded(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
-) -> None:
+async def test_not_loaded(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     """Without the account nobody knows its servers."""
-    await setup_integration(hass, config_entry)
-    await hass.config_entries.async_unload(config_entry.entry_id)
-    result = await hass.config_entries.options.async_init(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
+    result = await hass.config_entries.options.async_init(loaded.entry_id)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "not_loaded"
 

@@ -91,19 +91,15 @@ async def test_goodbye(hass: HomeAssistant, attic: MediaServer) -> None:
 
 
 async def test_not_before_it_has_answered(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, attic: MediaServer, loaded: MockConfigEntry
 ) -> None:
     """At a start nobody gets the token of plex.tv who has not said who it is."""
-    await setup_integration(hass, config_entry)
     await until(lambda: len(attic.push.sockets) == 1)
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     plex.requests.clear()
     attic.listing.product_version = "1.44.0.1-0123456"
     plex.faults.add(Delay(0.3), path="/identity")
-    await hass.config_entries.async_setup(config_entry.entry_id)
+    await hass.config_entries.async_setup(loaded.entry_id)
     await until(lambda: len(attic.push.sockets) == 1)
     await settle(hass)
     asked = [request.path for request in plex.requests.matching(host="Attic")]
@@ -544,10 +540,7 @@ async def test_many_messages(
 
 
 async def test_not_encrypted(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, plex: PlexEmulator, ada: Account, config_entry: MockConfigEntry
 ) -> None:
     """The token that lasts is not sent where everybody can read it."""
     attic = await plex.add_server("Attic", owner=ada, secure=False)

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
-import json
 from pathlib import Path
 import re
 import sys
@@ -31,12 +30,7 @@ from custom_components.plex_account.api.connections import (
     PROBE_TIMEOUT,
 )
 from custom_components.plex_account.api.http import MAX_RETRIES, TOTAL_TIMEOUT
-from custom_components.plex_account.const import (
-    CONF_CLIENT_IDENTIFIER,
-    CONF_SERVER_URL,
-    DOMAIN,
-    TROUBLESHOOTING_URL,
-)
+from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
 from custom_components.plex_account.coordinator import (
     ACCOUNT_UPDATE_INTERVAL,
     PING_INTERVAL,
@@ -50,7 +44,7 @@ from homeassistant.components.automation.helpers import async_get_blueprints
 from homeassistant.components.blueprint.models import Blueprint, DomainBlueprints
 from homeassistant.components.media_player import async_process_play_media_url
 from homeassistant.components.media_source import async_resolve_media
-from homeassistant.const import CONF_TOKEN, STATE_ON, EntityCategory
+from homeassistant.const import STATE_ON, EntityCategory
 from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
@@ -62,6 +56,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.yaml import load_yaml_dict, parse_yaml
 
 from . import Tick, device_id_of, perform, setup_integration, state_of, until
+from .conftest import entry_of
 from .const import CLIENT_IDENTIFIER, PASSWORD, PHONE, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     Account,
@@ -71,6 +66,7 @@ from .plex_emulator import (
     PlexEmulator,
 )
 from .plex_emulator.library import FILE
+from .translations import TRANSLATIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -161,9 +157,7 @@ CONFIGURATIONS = {
     if len(block.data) == 1
     and block not in [response for _, response in ACTIONS.values()]
 }
-ENGLISH: dict[str, Any] = json.loads(
-    (ROOT / "custom_components" / DOMAIN / "translations" / "en.json").read_text()
-)
+ENGLISH = TRANSLATIONS["en"]
 SERVICES = load_yaml_dict(str(ROOT / "custom_components" / DOMAIN / "services.yaml"))
 
 
@@ -232,16 +226,7 @@ async def home(
     plex.share(shared, hopper)
     await listen(server, authority, addresses)
     await listen(shared, authority, [LOCAL, REMOTE])
-    entry = MockConfigEntry(
-        domain=DOMAIN,
-        title="Hopper",
-        unique_id=hopper.user.uuid,
-        data={
-            CONF_TOKEN: plex.tv.issue(hopper, CLIENT_IDENTIFIER).text,
-            CONF_CLIENT_IDENTIFIER: CLIENT_IDENTIFIER,
-            CONF_SERVER_URL: plex.url,
-        },
-    )
+    entry = entry_of(plex, hopper, CLIENT_IDENTIFIER)
     await setup_integration(hass, entry)
     replacements = {
         "binary_sensor.attic_connectivity": CONNECTIVITY,
@@ -791,13 +776,9 @@ def test_fields(action: str) -> None:
 
 
 async def test_entities(
-    hass: HomeAssistant,
-    ada: Account,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
+    hass: HomeAssistant, ada: Account, loaded: MockConfigEntry
 ) -> None:
     """The table has every entity and no other; the entity ids are as it says."""
-    await setup_integration(hass, config_entry)
     rows = table(
         section("Entities"),
         "Entity",
@@ -806,10 +787,8 @@ async def test_entities(
         "What it tells or does",
         "Off by default",
     )
-    account = device_id_of(hass, config_entry, ada.user.uuid)
-    entities = er.async_entries_for_config_entry(
-        er.async_get(hass), config_entry.entry_id
-    )
+    account = device_id_of(hass, loaded, ada.user.uuid)
+    entities = er.async_entries_for_config_entry(er.async_get(hass), loaded.entry_id)
     diagnostic = {EntityCategory.DIAGNOSTIC: ", diagnostic", None: ""}
     assert {
         (row["Entity"], row["Kind"], row["Device"], row["Off by default"])

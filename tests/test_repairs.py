@@ -101,8 +101,7 @@ async def begin_to_fix(client: TestClient[Any, Any], hass: HomeAssistant) -> str
     """Open the only repair that can be confirmed, and return its flow."""
     (issue,) = (issue for issue in ir.async_get(hass).issues.values() if issue.data)
     response = await client.post(
-        "/api/repairs/issues/fix",
-        json={"handler": DOMAIN, "issue_id": issue.issue_id},
+        "/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id}
     )
     flow = await response.json()
     assert flow["step_id"] == "confirm"

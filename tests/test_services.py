@@ -54,15 +54,6 @@ async def call(
     return await perform(hass, action, config_entry_id=entry.entry_id, **data)
 
 
-@pytest.fixture
-async def loaded(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
-) -> MockConfigEntry:
-    """Return Ada's entry, set up, with one server."""
-    await setup_integration(hass, config_entry)
-    return config_entry
-
-
 async def test_get_user_details(
     hass: HomeAssistant, plex: PlexEmulator, ada: Account, loaded: MockConfigEntry
 ) -> None:

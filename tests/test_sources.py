@@ -8,6 +8,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.plex_account import server_coordinator, sources
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
@@ -44,10 +45,9 @@ def look_up(hass: HomeAssistant, config_entry: MockConfigEntry) -> LookUp:
     """Return what looks a server up by the action."""
 
     async def look_up(server: MediaServer, **data: Any) -> dict[str, Any]:
-        fields = {
-            "config_entry_id": config_entry.entry_id,
-            "source": source_of(server),
-        }
+        if config_entry.state is ConfigEntryState.NOT_LOADED:
+            await setup_integration(hass, config_entry)
+        fields = {"config_entry_id": config_entry.entry_id, "source": source_of(server)}
         return await perform(
             hass, "get_source_connection_information", **(fields | data)
         )
@@ -65,17 +65,14 @@ async def failure(look_up: LookUp, server: MediaServer, **data: Any) -> str | No
 
 
 async def test_until_one_knows(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
 ) -> None:
     """The account's servers are asked one after the other, until one knows."""
     attic.sources = []
-    await setup_integration(hass, config_entry)
     response = await look_up(library)
     assert response["answered_by"] == {
         "type": "server",
@@ -91,15 +88,13 @@ async def test_until_one_knows(
 async def test_named_server(
     hass: HomeAssistant,
     plex: PlexEmulator,
-    attic: MediaServer,
     cellar: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
+    loaded: MockConfigEntry,
 ) -> None:
     """Who names a server gets the answer of that one, or none."""
-    await setup_integration(hass, config_entry)
-    device_id = device_id_of(hass, config_entry, cellar.machine_identifier)
+    device_id = device_id_of(hass, loaded, cellar.machine_identifier)
     response = await look_up(library, device_id=device_id)
     assert response["answered_by"]["name"] == "Cellar"
 
@@ -110,12 +105,10 @@ async def test_named_server(
 
 @pytest.mark.parametrize("status", [200, 400, 404])
 async def test_unknown_source(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
     grace: Account,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
     status: int,
 ) -> None:
@@ -123,7 +116,6 @@ async def test_unknown_source(
     attic.unknown_source_status = status
     cellar.unknown_source_status = 403
     workshop = await plex.add_server("Workshop", owner=grace)
-    await setup_integration(hass, config_entry)
     with pytest.raises(ServiceValidationError) as raised:
         await look_up(workshop)
     assert raised.value.translation_key == "source_not_found"
@@ -141,28 +133,21 @@ async def test_refusing_server(
     plex: PlexEmulator,
     attic: MediaServer,
     grace: Account,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
     status: int,
     key: str,
 ) -> None:
     """What the only server says is passed on; PMS 403 asks nobody to sign in again."""
     workshop = await plex.add_server("Workshop", owner=grace)
-    await setup_integration(hass, config_entry)
     plex.faults.add(error(status, kind="html"), path=LOOK_UP)
     assert await failure(look_up, workshop) == key
     assert not hass.config_entries.flow.async_progress()
 
 
 async def test_rejected_token(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
+    plex: PlexEmulator, attic: MediaServer, look_up: LookUp, loaded: MockConfigEntry
 ) -> None:
     """A restart kills the token; who asks then gets an answer all the same."""
-    await setup_integration(hass, config_entry)
     (old,) = attic.transient_tokens
     await attic.restart()
     response = await look_up(attic, probe=False)
@@ -202,31 +187,28 @@ async def test_token_rejected_twice(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
+    loaded: MockConfigEntry,
 ) -> None:
     """A server that rejects its own new token is asked no third time."""
-    await setup_integration(hass, config_entry)
     plex.faults.add(error(401, kind="html"), host="Attic", path=LOOK_UP)
-    device_id = device_id_of(hass, config_entry, attic.machine_identifier)
+    device_id = device_id_of(hass, loaded, attic.machine_identifier)
     assert await failure(look_up, attic, device_id=device_id) == "not_accepted"
     assert len(plex.requests.matching(path=LOOK_UP)) == 2
 
 
 async def test_servers_down(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
+    loaded: MockConfigEntry,
 ) -> None:
     """With all own servers down, plex.tv knows where the shared one is.
 
     The token is made by that very server, and only after it has said who it is.
     """
-    await setup_integration(hass, config_entry)
     await attic.stop()
     await cellar.stop()
     response = await look_up(library)
@@ -309,14 +291,10 @@ async def test_server_just_tried(
 
 
 async def test_own_server_that_nobody_knows(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
+    attic: MediaServer, look_up: LookUp
 ) -> None:
     """For an own server the token that is kept will do."""
     attic.sources = []
-    await setup_integration(hass, config_entry)
     response = await look_up(attic)
     assert response["answered_by"] == PLEX_TV
     assert response["access_token"] == attic.transient_tokens[0].text
@@ -325,28 +303,17 @@ async def test_own_server_that_nobody_knows(
 
 
 async def test_own_server_that_is_down(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
+    plex: PlexEmulator, attic: MediaServer, look_up: LookUp, loaded: MockConfigEntry
 ) -> None:
     """An own server that can't be reached is looked for once, whoever is asked."""
-    await setup_integration(hass, config_entry)
     plex.faults.add(Vanish(), host="Attic")
     plex.requests.clear()
     assert await failure(look_up, attic) == "server_unreachable"
     assert len(plex.requests.matching(path="/identity")) == 1
 
 
-async def test_shared_only(
-    hass: HomeAssistant,
-    library: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
-) -> None:
+async def test_shared_only(library: MediaServer, look_up: LookUp) -> None:
     """Who owns no server can look up what is shared all the same."""
-    await setup_integration(hass, config_entry)
     response = await look_up(library, probe=False)
     assert response["answered_by"] == PLEX_TV
     assert response["name"] == "Library"
@@ -357,15 +324,9 @@ async def test_shared_only(
     assert await failure(look_up, library, **unknown) == "source_not_found"
 
 
-async def test_shared_server_down(
-    hass: HomeAssistant,
-    library: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
-) -> None:
+async def test_shared_server_down(library: MediaServer, look_up: LookUp) -> None:
     """A shared server that is down has no token to give."""
     await library.stop()
-    await setup_integration(hass, config_entry)
     assert await failure(look_up, library) == "server_unreachable"
 
 
@@ -421,35 +382,23 @@ async def test_refused_to_others(
 
 @pytest.mark.parametrize("shown", ["127.0.0.1", "192-168-1-5.0123.plex.direct"])
 async def test_shared_server_without_encryption(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    library: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
-    shown: str,
+    plex: PlexEmulator, library: MediaServer, look_up: LookUp, shown: str
 ) -> None:
     """Nobody else's server is asked where no certificate says who answers."""
     await library.encrypt(None)
     port = library.listeners[0].port
     uri = library.url if shown == "127.0.0.1" else f"https://{shown}:{port}"
     library.listing.connections = [Connection(uri, "127.0.0.1", local=True)]
-    await setup_integration(hass, config_entry)
     assert await failure(look_up, library) == "server_unreachable"
     assert not plex.requests.matching(host="Library")
 
 
 async def test_plain_http_of_a_shared_server(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    library: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
+    plex: PlexEmulator, attic: MediaServer, library: MediaServer, look_up: LookUp
 ) -> None:
     """Nor is it if an own server tells where it is."""
     await library.encrypt(None)
     library.listing.connections = [Connection(library.url, "127.0.0.1", local=True)]
-    await setup_integration(hass, config_entry)
     response = await look_up(library)
     assert response["answered_by"]["name"] == "Attic"
     assert response["preferred_uri"] is None
@@ -496,17 +445,11 @@ async def test_shared_server_refuses(
 
 
 async def test_impostor(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    library: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
+    plex: PlexEmulator, attic: MediaServer, library: MediaServer, look_up: LookUp
 ) -> None:
     """Another server at the address of a shared one gets no token, nor is preferred."""
     impostor = await plex.add_server("Impostor", owner=library.owner)
     library.listing.connections = [Connection.at(impostor.url)]
-    await setup_integration(hass, config_entry)
     response = await look_up(library)
     assert response["answered_by"]["name"] == "Attic"
     assert response["preferred_uri"] is None
@@ -564,12 +507,10 @@ async def test_learns_of_encryption(
 
 @pytest.mark.parametrize("silent", [["Attic"], ["Attic", "Cellar"]])
 async def test_silent_servers(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
     monkeypatch: pytest.MonkeyPatch,
     silent: list[str],
@@ -577,7 +518,6 @@ async def test_silent_servers(
     """Nobody waits for a server that says nothing while another one knows."""
     monkeypatch.setattr(sources, "HEAD_START", 0.05)
     monkeypatch.setattr(sources, "SERVERS_TIMEOUT", 0.5)
-    await setup_integration(hass, config_entry)
     for name in silent:
         plex.faults.add(Vanish(Ending.SILENCE), path=LOOK_UP, host=name)
     source = {"source": "provider://tv.plex.provider.podcasts"}
@@ -593,19 +533,16 @@ async def test_silent_servers(
 
 
 async def test_slow_server_that_knows(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     cellar: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A server that had its head start is still listened to."""
     monkeypatch.setattr(sources, "HEAD_START", 0.05)
     cellar.sources = []
-    await setup_integration(hass, config_entry)
     plex.faults.add(Delay(0.3), path=LOOK_UP, host="Attic")
     assert (await look_up(library))["answered_by"]["name"] == "Attic"
 
@@ -650,15 +587,13 @@ async def test_offline_server_first_in_the_list(
 
 
 async def test_what_failed_is_named(
-    hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
     library: MediaServer,
-    config_entry: MockConfigEntry,
     look_up: LookUp,
+    loaded: MockConfigEntry,
 ) -> None:
     """An error says which server, or which source, it is about."""
-    await setup_integration(hass, config_entry)
     source = "provider://tv.plex.nothing"
     for fault, expected in (
         (error(403), {"name": "Attic"}),
@@ -676,18 +611,12 @@ async def test_what_failed_is_named(
 
 
 async def test_servers_do_not_know_each_other(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    library: MediaServer,
-    config_entry: MockConfigEntry,
-    look_up: LookUp,
+    plex: PlexEmulator, ada: Account, library: MediaServer, look_up: LookUp
 ) -> None:
     """Each server of others knows Home Assistant by another name."""
     other = await plex.add_server("Other", owner=library.owner)
     other.listing.connections = [Connection.at(other.url)]
     plex.share(other, ada, public_address_matches=True)
-    await setup_integration(hass, config_entry)
     for server in (library, other):
         await look_up(server)
     known = {

@@ -103,14 +103,10 @@ async def test_stored_and_removed(
 
 
 async def test_private(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    storage: Path,
+    hass: HomeAssistant, storage: Path, loaded: MockConfigEntry
 ) -> None:
     """Nobody else on the machine may read it."""
-    await setup_integration(hass, config_entry)
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     status = await hass.async_add_executor_job(storage.stat)
     assert status.st_mode & 0o077 == 0
     text = await hass.async_add_executor_job(storage.read_text)
@@ -257,19 +253,14 @@ async def test_damaged_file(
     ],
 )
 async def test_damaged_while_it_is_loaded(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    storage: Path,
-    content: bytes,
+    hass: HomeAssistant, storage: Path, content: bytes, loaded: MockConfigEntry
 ) -> None:
     """What has become of the file meanwhile is mended in the end."""
-    await setup_integration(hass, config_entry)
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     before = await hass.async_add_executor_job(storage.read_bytes)
-    await start(hass, config_entry)
+    await start(hass, loaded)
     await hass.async_add_executor_job(storage.write_bytes, content)
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     assert await hass.async_add_executor_job(storage.read_bytes) == before
 
 
@@ -281,20 +272,18 @@ def in_the_way(file: Path) -> None:
 
 async def test_full_disk(
     hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
     storage: Path,
     caplog: pytest.LogCaptureFixture,
+    loaded: MockConfigEntry,
 ) -> None:
     """What could not be written is written as soon as that is possible."""
-    await setup_integration(hass, config_entry)
     await hass.async_add_executor_job(in_the_way, storage)
-    config_entry.runtime_data.store.async_set_https_worked("another", worked=True)
+    loaded.runtime_data.store.async_set_https_worked("another", worked=True)
     await asyncio.sleep(0.2)
     await hass.async_block_till_done(wait_background_tasks=True)
     assert "Error writing config" in caplog.text
     await hass.async_add_executor_job(shutil.rmtree, storage)
-    await hass.config_entries.async_unload(config_entry.entry_id)
+    await hass.config_entries.async_unload(loaded.entry_id)
     assert "another" in await hass.async_add_executor_job(storage.read_text)
 
 
@@ -302,18 +291,17 @@ async def test_busy_while_removed(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     storage: Path,
+    loaded: MockConfigEntry,
 ) -> None:
     """A look for a server that outlives the account does not bring its file back."""
-    await setup_integration(hass, config_entry)
-    account = config_entry.runtime_data
+    account = loaded.runtime_data
     server = account.servers[attic.machine_identifier]
     token = server.data.token
     plex.faults.add(Delay(0.3), path="/identity")
     looking = asyncio.create_task(server.async_replace_access(token, Trouble.LOST))
     await asyncio.sleep(0.1)
-    await hass.config_entries.async_remove(config_entry.entry_id)
+    await hass.config_entries.async_remove(loaded.entry_id)
     with pytest.raises(HomeAssistantError):
         await looking
     account.store.async_set_https_worked("another", worked=True)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiohttp import ClientSession
+import pytest
 from yarl import URL
 
 from custom_components.plex_account.api import ClientIdentity
@@ -11,6 +12,7 @@ from custom_components.plex_account.api.http import LIST_SIZE, PlexSession
 from custom_components.plex_account.api.reading import Json
 from tests.plex_emulator import Answer, PlexEmulator, Reply
 
+both_formats = pytest.mark.usefixtures("formats")
 TOKEN = "tv-token-of-this-test"
 PATH = "/api/v2/user"
 

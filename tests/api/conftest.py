@@ -20,14 +20,9 @@ from tests.plex_emulator import (
     MediaServer,
     PlexEmulator,
 )
+from tests.plex_emulator.host import Host
 
 from . import PATH, TOKEN, Fetch, request
-
-
-@pytest.fixture(scope="session")
-def authority() -> CertificateAuthority:
-    """Return whose certificates the session trusts."""
-    return CertificateAuthority()
 
 
 @pytest.fixture
@@ -40,18 +35,10 @@ async def session(
         yield client_session
 
 
-@pytest.fixture
-def identity() -> ClientIdentity:
-    """Return how the client presents itself."""
-    return ClientIdentity(
-        client_identifier=CLIENT_IDENTIFIER,
-        product="Plex Account",
-        version="1.2.3",
-        platform="Home Assistant",
-        platform_version="2026.11.0",
-        device="Computer",
-        device_name="Ada's 🏠",
-    )
+@pytest.fixture(params=[False, True], ids=["json", "xml"])
+def formats(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all that Plex answers be JSON, or XML."""
+    monkeypatch.setattr(Host, "xml_only", request.param)
 
 
 @pytest.fixture

@@ -762,10 +762,7 @@ async def test_hanging_name(
 
 
 async def test_many_at_a_time(
-    prober: Prober,
-    attic: MediaServer,
-    listen: Listen,
-    monkeypatch: pytest.MonkeyPatch,
+    prober: Prober, attic: MediaServer, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only so many are tried at a time, of all servers together; each has its turn."""
     monkeypatch.setattr(connections_module, "MAX_PROBES", 2)

@@ -19,6 +19,8 @@ from tests.plex_emulator.faults import Fault, Reply
 from tests.plex_emulator.library import Entry, Section
 from tests.plex_emulator.replies import JSON_TYPE, Answer
 
+from . import both_formats
+
 
 @pytest.fixture
 def films(attic: MediaServer) -> Section:
@@ -39,12 +41,11 @@ def films(attic: MediaServer) -> Section:
     return section
 
 
-@pytest.mark.parametrize("xml_only", [False, True])
+@both_formats
 async def test_browse(
-    attic: MediaServer, pms: PlexServerClient, films: Section, xml_only: bool
+    attic: MediaServer, pms: PlexServerClient, films: Section
 ) -> None:
     """A library is read page by page, whether it is JSON or XML."""
-    attic.xml_only = xml_only
     library = PlexLibrary(pms)
     (section,) = await library.get_sections()
     assert (section.key, section.type, section.title) == ("1", "movie", "Films")
@@ -66,13 +67,12 @@ async def test_browse(
     assert [each.title for each in page.items] == ["7 seas"]
 
 
-@pytest.mark.parametrize("xml_only", [False, True])
+@both_formats
 async def test_kinds(
-    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient, xml_only: bool
+    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient
 ) -> None:
     """All kinds of items are read, and asked for in pages, in JSON and in XML."""
     stock(attic)
-    attic.xml_only = xml_only
     library = PlexLibrary(pms)
     pages = [await library.get_items(key) for key in ("1", "2", "3", "4")]
     series, artist, album = (page.items[0].rating_key for page in pages[1:])

@@ -515,10 +515,7 @@ def test_no_object(read: Callable[[Json], object], tag: str) -> None:
 
 @pytest.mark.parametrize(
     ("read", "tag", "data", "expected"),
-    [
-        (User.from_json, "user", USER, USER_READ),
-        (Pin.from_json, "pin", PIN, PIN_READ),
-    ],
+    [(User.from_json, "user", USER, USER_READ), (Pin.from_json, "pin", PIN, PIN_READ)],
 )
 def test_wrapped(
     read: Callable[[Json], object], tag: str, data: Json, expected: object

@@ -35,10 +35,10 @@ from tests.plex_emulator import (
 )
 from tests.plex_emulator.faults import Fault
 
+from . import both_formats
+
 NAME = '<b>Attic & "Co"</b> 🎬'
 PLEX_DIRECT = "127-0-0-1.0123456789abcdef0123456789abcdef.plex.direct"
-
-both_formats = pytest.mark.parametrize("xml", [False, True], ids=["json", "xml"])
 
 
 # Who is there
@@ -47,14 +47,9 @@ both_formats = pytest.mark.parametrize("xml", [False, True], ids=["json", "xml"]
 @both_formats
 @pytest.mark.parametrize("claimed", [True, False])
 async def test_identity(
-    pms: PlexServerClient,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    claimed: bool,
-    xml: bool,
+    pms: PlexServerClient, plex: PlexEmulator, attic: MediaServer, claimed: bool
 ) -> None:
     """Who answers is asked for without the token, and without saying who asks."""
-    attic.xml_only = xml
     attic.claimed = claimed
     assert await pms.get_identity() == ServerIdentity(
         machine_identifier=attic.machine_identifier,
@@ -85,14 +80,9 @@ async def test_identity_is_asked_for_once(
 
 @both_formats
 async def test_get_server(
-    pms: PlexServerClient,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    ada: Account,
-    xml: bool,
+    pms: PlexServerClient, plex: PlexEmulator, attic: MediaServer, ada: Account
 ) -> None:
     """With the token it is asked whether the token is good."""
-    attic.xml_only = xml
     assert await pms.get_server() == ServerIdentity(
         machine_identifier=attic.machine_identifier,
         version="1.43.4.10903-e5521bd8c",
@@ -259,10 +249,8 @@ async def test_transient_token(
     plex: PlexEmulator,
     attic: MediaServer,
     ada: Account,
-    xml: bool,
 ) -> None:
     """A new token is as good as the old one, until the server restarts."""
-    attic.xml_only = xml
     before = datetime.now(UTC)
     token = await pms.get_transient_token()
     (minted,) = attic.transient_tokens
@@ -345,12 +333,10 @@ async def test_source(
     plex: PlexEmulator,
     attic: MediaServer,
     ada: Account,
-    xml: bool,
     array: bool,
     port_as_string: bool,
 ) -> None:
     """Where a source can be reached is read in all its ways of writing."""
-    attic.xml_only = xml
     attic.device_as_array = array
     attic.port_as_string = port_as_string
     cellar = await plex.add_server("Cellar", owner=ada)
@@ -407,10 +393,9 @@ async def test_refresh(
 
 @both_formats
 async def test_provider(
-    pms: PlexServerClient, plex: PlexEmulator, attic: MediaServer, xml: bool
+    pms: PlexServerClient, plex: PlexEmulator, attic: MediaServer
 ) -> None:
     """A source can be in the cloud, or nowhere."""
-    attic.xml_only = xml
     plex.providers.append(Provider("tv.plex.nowhere", ""))
     information = await pms.get_source_connection_information(
         "provider://tv.plex.nowhere"
@@ -424,14 +409,9 @@ async def test_provider(
 @both_formats
 @pytest.mark.parametrize("status", [400, 404, 200])
 async def test_unknown_source(
-    pms: PlexServerClient,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    status: int,
-    xml: bool,
+    pms: PlexServerClient, plex: PlexEmulator, attic: MediaServer, status: int
 ) -> None:
     """An unknown source is not found, however a server says so."""
-    attic.xml_only = xml
     attic.unknown_source_status = status
     source = "server://0000000000000000000000000000000000000000"
     with pytest.raises(PlexNotFoundError) as caught:
@@ -459,8 +439,7 @@ async def test_no_device(
 
 
 @pytest.mark.parametrize(
-    "device",
-    [b"{}", b"[{}]", b'{"Connection": [{}, null, 1]}', b'{"accessToken": 1}'],
+    "device", [b"{}", b"[{}]", b'{"Connection": [{}, null, 1]}', b'{"accessToken": 1}']
 )
 async def test_empty_device(
     pms: PlexServerClient, plex: PlexEmulator, device: bytes
@@ -488,10 +467,7 @@ async def test_empty_device(
     ids=repr,
 )
 async def test_source_fails(
-    pms: PlexServerClient,
-    plex: PlexEmulator,
-    fault: Fault,
-    expected: type[PlexError],
+    pms: PlexServerClient, plex: PlexEmulator, fault: Fault, expected: type[PlexError]
 ) -> None:
     """No other failure is taken for an unknown source."""
     plex.faults.add(fault)

@@ -29,10 +29,7 @@ class PlainResolver(LoopbackResolver):
     """Minds what a name looks like, in the way of Python's own resolver."""
 
     async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Look a name up as socket.getaddrinfo does."""
         host.encode("idna")

@@ -19,7 +19,8 @@ from playwright.async_api import (
     expect,
 )
 
-from .child import ROOT
+from tests.translations import TRANSLATIONS, leaves
+
 from .hass_process import DOMAIN
 
 CHROMIUM = shutil.which("chromium")
@@ -27,7 +28,6 @@ DESKTOP = ViewportSize(width=1200, height=800)
 PHONE = ViewportSize(width=390, height=844)
 SMALL_PHONE = ViewportSize(width=360, height=740)
 
-TRANSLATIONS = ROOT / "custom_components" / DOMAIN / "translations"
 OPTIONS = [
     # Its sandbox needs rights that root in a container does not have.
     "--no-sandbox",
@@ -78,8 +78,7 @@ class Texts:
     def __init__(self, language: str) -> None:
         """Read the translations."""
         self.language = language
-        content = json.loads((TRANSLATIONS / f"{language}.json").read_text())
-        self._texts = dict(_leaves(content))
+        self._texts = leaves(TRANSLATIONS[language])
 
     def __call__(self, key: str, **placeholders: str) -> str:
         """Return a text as it can be read."""
@@ -432,12 +431,3 @@ def _remembered(url: str, token: str) -> Any:
         "origin": url,
         "localStorage": [{"name": "hassTokens", "value": json.dumps(tokens)}],
     }
-
-
-def _leaves(content: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    """Return texts by their whole keys."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -13,8 +13,9 @@ from yarl import URL
 
 from .child import ROOT
 from .emulator_process import EmulatorClient, EmulatorProcess
-from .hass_client import HassClient, onboard
+from .hass_client import Data, HassClient, onboard
 from .hass_process import DOMAIN, HassProcess
+from .sign_in import sign_in_with_password
 
 BLUEPRINTS = ROOT / "blueprints" / "automation" / DOMAIN
 LOG_LINES = 40
@@ -85,6 +86,12 @@ async def home(
     yield client
     for entry in await client.entries():
         await client.remove_entry(entry["entry_id"])
+
+
+@pytest.fixture
+async def attic(home: HassClient, plex_world: EmulatorClient) -> Data:
+    """Return the entry of an account whose server has something of everything."""
+    return await sign_in_with_password(home, plex_world, "ada")
 
 
 @pytest.fixture

@@ -226,11 +226,7 @@ async def _redeem(session: ClientSession, url: str, code: str) -> HassClient:
     """Exchange the code of a log-in for a token."""
     async with session.post(
         f"{url}/auth/token",
-        data={
-            "grant_type": "authorization_code",
-            "code": code,
-            "client_id": f"{url}/",
-        },
+        data={"grant_type": "authorization_code", "code": code, "client_id": f"{url}/"},
     ) as response:
         return HassClient(session, url, (await _read(response))["access_token"])
 

@@ -77,10 +77,7 @@ class Gallery:
 async def _main() -> None:
     """Take the tour with a camera."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with (
-        HassProcess() as hass,
-        EmulatorProcess(hass.authority, alike=True) as emulator,
-    ):
+    with HassProcess() as hass, EmulatorProcess(hass.authority, alike=True) as emulator:
         async with ClientSession() as session, chromium() as browser:
             plex = EmulatorClient(session, await emulator.ready())
             home = await onboard(session, await hass.ready(session), "demo", "demo")

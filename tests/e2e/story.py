@@ -211,10 +211,7 @@ class Story:
 
         after = await eventually(changed, f"{TEXT} changes")
         server = await self._plex.server(SERVER)
-        tell.expect(
-            f"{TEXT} is {after!r}",
-            is_so=after == f"{SERVER}: {server['url']}",
-        )
+        tell.expect(f"{TEXT} is {after!r}", is_so=after == f"{SERVER}: {server['url']}")
         await self._home.remove_automation(AUTOMATION)
 
     async def _show_entities(self) -> None:

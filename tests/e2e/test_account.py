@@ -10,13 +10,11 @@ from .hass_client import Data, HassClient, HassError
 from .hass_process import BUTTON, DOMAIN, TEXT, HassProcess
 from .narrator import Narrator
 from .sign_in import Flow, sign_in_with_link, sign_in_with_password
+from .soak import TOKEN
 from .story import Story
 from .waiting import eventually
 
 AUTOMATION = "perform_every_action"
-# How every token of the emulator looks, also those that it does not tell us.
-TOKEN = re.compile(r"\b(?:[a-z]+-token|pin-code|transient)-[0-9a-z]{8}[0-9a-z-]*")
-
 # All of the end-to-end tests but those with a browser share one Home Assistant.
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -28,31 +26,19 @@ async def test_story(
     await Story(home, plex_world, Narrator(silent=True), hass_process).tell()
 
 
-async def test_stored_after_password(
+async def test_stored(
     hass_process: HassProcess, home: HassClient, plex_world: EmulatorClient
 ) -> None:
-    """Neither password nor verification code is kept."""
-    entry = await sign_in_with_password(home, plex_world, "ada")
-
-    stored = await _stored_data(hass_process, entry)
-
-    assert stored.keys() == {"token", "client_identifier", "server_url"}
-    assert stored["server_url"] == plex_world.url
-    account = await plex_world.account("ada")
-    _assert_in_no_file(hass_process, account["password"], account["verification_code"])
-
-
-async def test_stored_after_link(
-    hass_process: HassProcess, home: HassClient, plex_world: EmulatorClient
-) -> None:
-    """The link code is not kept."""
-    entry, code = await sign_in_with_link(home, plex_world, "linus")
-
-    stored = await _stored_data(hass_process, entry)
-
-    assert stored.keys() == {"token", "client_identifier", "server_url"}
-    assert stored["server_url"] == plex_world.url
-    _assert_in_no_file(hass_process, code)
+    """Neither password nor verification code is kept, nor is a link code."""
+    by_password = await sign_in_with_password(home, plex_world, "ada")
+    by_link, code = await sign_in_with_link(home, plex_world, "linus")
+    for entry in (by_password, by_link):
+        stored = await _stored_data(hass_process, entry)
+        assert stored.keys() == {"token", "client_identifier", "server_url"}
+        assert stored["server_url"] == plex_world.url
+    ada = await plex_world.account("ada")
+    secrets = ada["password"], ada["verification_code"], code
+    _assert_in_no_file(hass_process, *secrets)
 
 
 async def test_actions_are_for_administrators_and_automations(

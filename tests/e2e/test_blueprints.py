@@ -112,8 +112,7 @@ async def test_poster(
     async with (
         asyncio.timeout(PATIENCE),
         home.subscription(
-            "mobile_app/push_notification_channel",
-            webhook_id=phone.webhook_id,
+            "mobile_app/push_notification_channel", webhook_id=phone.webhook_id
         ) as notifications,
     ):
         playing = {
@@ -122,9 +121,7 @@ async def test_poster(
             "media_title": TITLE,
         }
         await home.rest(
-            "POST",
-            f"states/{PLEX_PLAYER}",
-            {"state": "playing", "attributes": playing},
+            "POST", f"states/{PLEX_PLAYER}", {"state": "playing", "attributes": playing}
         )
         notification = await anext(notifications)
     assert notification["title"] == TITLE
@@ -167,8 +164,7 @@ async def test_server_unreachable(
 ) -> None:
     """A notification tells which server has been away for so long."""
     await add_from_blueprint(
-        "server_unreachable",
-        {"servers": [CONNECTIVITY], "duration": {"seconds": 1}},
+        "server_unreachable", {"servers": [CONNECTIVITY], "duration": {"seconds": 1}}
     )
     await plex_world("stop_server", server=SERVER)
 

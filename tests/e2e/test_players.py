@@ -8,19 +8,11 @@ import pytest
 from tests.plex_emulator.demo_library import FILMS
 from tests.plex_emulator.media_files import SECONDS
 
-from .emulator_process import EmulatorClient
 from .hass_client import Data, HassClient
-from .sign_in import sign_in_with_password
 
 DIRECT, *_, CONVERTED = FILMS
 # All but the longest of the end-to-end tests share one Home Assistant.
 pytestmark = pytest.mark.xdist_group("e2e")
-
-
-@pytest.fixture
-async def attic(home: HassClient, plex_world: EmulatorClient) -> Data:
-    """Return the entry of an account whose server has something of everything."""
-    return await sign_in_with_password(home, plex_world, "ada")
 
 
 async def address_of(home: HassClient, title: str) -> str:
@@ -55,10 +47,3 @@ async def test_play(home: HassClient, attic: Data, title: str, kind: str) -> Non
         shown = await asyncio.to_thread(play, url, kind, second)
         # A player begins where there is a whole picture.
         assert second - 4 <= shown <= second + 1
-
-
-async def test_two_players(home: HassClient, attic: Data) -> None:
-    """A second player does not stop the first."""
-    first, second = [await address_of(home, CONVERTED) for _ in range(2)]
-    for url in (first, second, first):
-        assert await asyncio.to_thread(play, url, "video", SECONDS / 2)

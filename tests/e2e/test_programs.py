@@ -11,10 +11,9 @@ import pytest
 from tests.plex_emulator.demo_library import FILMS
 from tests.plex_emulator.media_files import SECONDS
 
-from .emulator_process import EmulatorClient
 from .hass_client import Data, HassClient
 from .hass_process import free_port
-from .sign_in import FLOWS, sign_in_with_password
+from .sign_in import FLOWS
 from .test_players import address_of
 
 DIRECT, *_, CONVERTED = FILMS
@@ -23,12 +22,6 @@ DAEMON = "media_player.music_player_daemon"
 # Seconds.
 PATIENCE = 30
 pytestmark = pytest.mark.xdist_group("e2e")
-
-
-@pytest.fixture
-async def attic(home: HassClient, plex_world: EmulatorClient) -> Data:
-    """Return the entry of an account whose server has something of everything."""
-    return await sign_in_with_password(home, plex_world, "ada")
 
 
 async def run(*command: str) -> str:
@@ -92,11 +85,7 @@ audio_output {{
 }}
 """)
     process = await asyncio.create_subprocess_exec(
-        program,
-        "--no-daemon",
-        "--stderr",
-        str(config),
-        stderr=asyncio.subprocess.PIPE,
+        program, "--no-daemon", "--stderr", str(config), stderr=asyncio.subprocess.PIPE
     )
     async with asyncio.timeout(PATIENCE):
         while True:
@@ -137,11 +126,7 @@ async def test_mpd(home: HassClient, attic: Data, mpd: int) -> None:
     await home.rest(
         "POST",
         "services/media_player/play_media",
-        {
-            "entity_id": DAEMON,
-            "media_content_id": place,
-            "media_content_type": "music",
-        },
+        {"entity_id": DAEMON, "media_content_id": place, "media_content_type": "music"},
     )
     async with asyncio.timeout(PATIENCE):
         while not (await home.states())[DAEMON]["attributes"].get("media_position"):

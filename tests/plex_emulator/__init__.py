@@ -1,6 +1,6 @@
 """Plex, emulated: plex.tv and Plex Media Servers as real HTTP servers."""
 
-from .accounts import Account, AccountToken
+from .accounts import Account
 from .certificates import CertificateAuthority, LoopbackResolver
 from .demo import DemoWorld, build_demo_world
 from .emulator import PlexEmulator
@@ -21,16 +21,13 @@ from .faults import (
     gzip_bomb,
     redirect,
 )
-from .host import Host, Listener
+from .host import Host
 from .media_server import MediaServer, Provider
-from .pins import Pin
-from .recording import Received, RequestLog
 from .replies import Answer
-from .resources import Connection, Listing, Player
+from .resources import Connection
 
 __all__ = [
     "Account",
-    "AccountToken",
     "Answer",
     "CertificateAuthority",
     "Connection",
@@ -44,18 +41,12 @@ __all__ = [
     "Flood",
     "Host",
     "Interim",
-    "Listener",
-    "Listing",
     "LoopbackResolver",
     "MediaServer",
-    "Pin",
-    "Player",
     "PlexEmulator",
     "Provider",
     "Raw",
-    "Received",
     "Reply",
-    "RequestLog",
     "Rule",
     "Vanish",
     "build_demo_world",

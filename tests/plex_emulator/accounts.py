@@ -24,24 +24,6 @@ class Subscription:
 
 
 @dataclass
-class Profile:
-    """The language settings of an account."""
-
-    auto_select_audio: bool = True
-    default_audio_language: str | None = "en"
-    default_audio_languages: list[str] | None = None
-    default_subtitle_language: str | None = "en"
-    default_subtitle_languages: list[str] | None = None
-    auto_select_subtitle: int = 1
-    default_audio_accessibility: int = 0
-    default_subtitle_accessibility: int = 0
-    default_subtitle_forced: int = 0
-    watched_indicator: int = 1
-    media_reviews_visibility: int = 0
-    media_reviews_languages: list[str] | None = None
-
-
-@dataclass
 class Service:
     """One of Plex's own services, with the account's token for it."""
 
@@ -66,32 +48,19 @@ class User:
     locale: str | None = None
     confirmed: bool = True
     joined_at: int = 1552593531
-    email_only_auth: bool = False
     protected: bool = False
-    pin: str | None = None
-    mailing_list_status: str = "unsubscribed"
-    mailing_list_active: bool = False
     scrobble_types: str = ""
     country: str = "ES"
     subscription_description: str | None = None
     restricted: bool = False
-    anonymous: bool | None = False
     home: bool = False
     guest: bool = False
     home_size: int = 1
     home_admin: bool = False
     max_home_size: int = 15
-    ads_consent: bool | None = None
-    ads_consent_set_at: int | None = None
-    ads_consent_reminder_at: int | None = None
-    experimental_features: bool = False
-    backup_codes_created: bool = False
-    attribution_partner: str | None = None
     subscription: Subscription = field(default_factory=Subscription)
-    profile: Profile = field(default_factory=Profile)
     entitlements: list[str] = field(default_factory=list)
     roles: list[str] = field(default_factory=list)
-    subscriptions: list[Data] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
 
 
@@ -115,7 +84,7 @@ class Account:
     verification_code: str | None = None
     """The code that the sign-in asks for, None without two-factor authentication."""
     avatar: bytes = b""
-    left_out: set[str] = field(default_factory=lambda: {"pin"})
+    left_out: set[str] = field(default_factory=set)
     """Plex's names of what the answers about the user do not have."""
 
     def __post_init__(self) -> None:
@@ -161,7 +130,7 @@ def user_data(token: AccountToken) -> Data:
     user = account.user
     data: dict[str, Any] = plex_data(user) | {
         "subscription": plex_data(user.subscription),
-        "profile": plex_data(user.profile),
+        "profile": {},
         "services": [plex_data(service) for service in user.services],
         "authToken": token.text,
         "rememberExpiresAt": token.remember_expires_at,
@@ -169,8 +138,3 @@ def user_data(token: AccountToken) -> Data:
         "twoFactorEnabled": account.verification_code is not None,
     }
     return {name: data[name] for name in data if name not in account.left_out}
-
-
-def signed_in_data(token: AccountToken) -> Data:
-    """Return what plex.tv answers to a sign-in: a little more."""
-    return user_data(token) | {"pastSubscriptions": [], "trials": []}

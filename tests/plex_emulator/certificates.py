@@ -73,14 +73,13 @@ class LoopbackResolver(AbstractResolver):
         """Know these names, such as *.plex.direct, and take some seconds for each."""
         self.patterns = list(patterns)
         self.delay = delay
+        self.asked: list[tuple[str, int]] = []
 
     async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_INET,
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """Look a name up without asking anyone."""
+        self.asked.append((host, port))
         if self.delay:
             await asyncio.sleep(self.delay)
         if not any(fnmatchcase(host, pattern) for pattern in self.patterns):

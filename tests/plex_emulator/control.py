@@ -27,10 +27,6 @@ class Control:
             "claim_pin": self._claim_pin,
             "clear_requests": self._clear_requests,
             "describe": self._describe,
-            "expire_pins": self._expire_pins,
-            "forgive": self._forgive,
-            "remove_server": self._remove_server,
-            "rename_server": self._rename_server,
             "requests": self._requests,
             "restart_server": self._restart_server,
             "revoke_tokens": self._revoke_tokens,
@@ -73,12 +69,6 @@ class Control:
         changed.listing.product_version = version
         await self._plex.encrypt_server(changed, encrypt=encrypt)
 
-    async def _remove_server(self, server: str) -> None:
-        await self._plex.remove_server(self._plex.server(server))
-
-    async def _rename_server(self, server: str, name: str) -> None:
-        self._plex.server(server).name = name
-
     async def _restart_server(self, server: str) -> None:
         await self._plex.server(server).restart()
 
@@ -100,12 +90,6 @@ class Control:
     async def _claim_pin(self, code: str, account: str) -> object:
         pin = self._plex.claim_pin(code, self._plex.account(account))
         return {"client_identifier": pin.client_identifier}
-
-    async def _expire_pins(self) -> None:
-        self._plex.tv.expire_pins()
-
-    async def _forgive(self) -> None:
-        self._plex.tv.forgive()
 
     async def _requests(self, **patterns: str) -> object:
         return [
@@ -149,5 +133,4 @@ def describe(plex: PlexEmulator) -> dict[str, Any]:
         }
         for account in plex.accounts
     ]
-    pins = [pin.code for pin in plex.tv.pins if not pin.token and not pin.expired]
-    return {"url": plex.url, "accounts": accounts, "servers": servers, "pins": pins}
+    return {"url": plex.url, "accounts": accounts, "servers": servers}

@@ -6,7 +6,6 @@ import socket
 from ssl import SSLContext
 from typing import Self
 
-from . import clock
 from .accounts import Account, Service, User
 from .certificates import CertificateAuthority
 from .control import Control
@@ -18,8 +17,6 @@ from .resources import VERSION, Connection, Listing, Player, Share
 from .world import World
 
 FIRST_ACCOUNT_ID = 10_000_001
-CREATED_AT = "2020-01-12T15:30:18Z"
-LONG_AGO = "2021-04-02T08:00:00Z"
 PUBLIC_IPV6 = "2001:0db8:0000:0000:0000:0000:0000:0001"
 # By what names and addresses a server can be reached in the tests.
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -29,15 +26,12 @@ PODCASTS = "tv.plex.provider.podcasts"
 class PlexEmulator(World):
     """A plex.tv and any number of Plex Media Servers, on loopback addresses."""
 
-    def __init__(
-        self, *, port: int = 0, authority: CertificateAuthority | None = None
-    ) -> None:
-        """Make a world without anyone in it; the port is plex.tv's.
+    def __init__(self, *, authority: CertificateAuthority | None = None) -> None:
+        """Make a world without anyone in it.
 
         Its servers have certificates of the authority, or none without one.
         """
         super().__init__()
-        self._port = port
         self.authority = authority
         self._sockets: list[socket.socket] = []
         self.tv = PlexTv(self)
@@ -45,7 +39,7 @@ class PlexEmulator(World):
     async def __aenter__(self) -> Self:
         """Start plex.tv."""
         self.tv.control = Control(self).answer
-        self.tv.add_listener(port=self._port)
+        self.tv.add_listener()
         await self.tv.start()
         # Taken as long as the emulator runs, so that nothing else answers there.
         refusing, silent = reserve("127.0.0.1"), reserve("127.0.0.1")
@@ -139,8 +133,6 @@ class PlexEmulator(World):
             platform_version=None if stale else "6.12",
             device=None if stale else "Docker Container",
             client_identifier=identifier(label, owner.username),
-            created_at=CREATED_AT,
-            last_seen_at=LONG_AGO if stale else clock.iso(clock.now()),
             provides="server",
             presence=not stale,
         )
@@ -205,8 +197,6 @@ class PlexEmulator(World):
             platform_version="14",
             device="BRAVIA 4K",
             client_identifier=identifier(name, owner.username),
-            created_at=CREATED_AT,
-            last_seen_at=clock.iso(clock.now()),
             provides="client,player,pubsub-player",
             relay=False,
             connections=[Connection.at(f"http://127.0.0.1:{self.refusing_port}")],

@@ -55,16 +55,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Answer truly, but late."""
+    """Answer late: truly, unless there is something else to answer."""
 
     seconds: float
+    answer: Answer | None = None
 
     async def happen(
         self, request: web.BaseRequest, real: RealAnswer
     ) -> web.StreamResponse:
         """Wait, then answer."""
         await asyncio.sleep(self.seconds)
-        return (await real()).response()
+        return (self.answer or await real()).response()
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,12 +89,13 @@ class Listener:
 class Host(ABC):
     """A name on the emulated network with what all of them have."""
 
+    xml_only = False
+
     def __init__(self, label: str, faults: Faults, requests: RequestLog) -> None:
         """Make a host that listens nowhere yet."""
         self.label = label
         self.listeners: list[Listener] = []
         self.latency = 0.0
-        self.xml_only = False
         self.control: Callable[[Received], Awaitable[Answer]] | None = None
         self._faults = faults
         self._requests = requests

@@ -25,10 +25,6 @@ from .world import World
 
 TRANSIENT_LIFETIME = 48 * 60 * 60
 SOURCE = re.compile(r"(?P<scheme>server|provider)://(?P<name>[^/\s]+)(/\S*)?")
-# Shown before the error page, so that a browser gets to the sign-in.
-TO_WEB_APP = (
-    '<script>window.location = window.location.href + "web/index.html"</script>'
-)
 BYTES = re.compile(r"bytes=(\d*)-(\d*)")
 SINCE_SECURITY_RESOURCES = (1, 15, 4)
 
@@ -79,7 +75,6 @@ class MediaServer(Host):
         self._transient: dict[str, TransientToken] = {}
         self._routes: dict[str, Callable[[Received, Access], Answer]] = {
             "/": self._root,
-            "/accounts": self._accounts,
             "/:/prefs": self._preferences,
             "/myplex/account": self._myplex_account,
             "/security/token": self._security_token,
@@ -191,12 +186,7 @@ class MediaServer(Host):
             route = self._routes.get(received.path, self._library)
             return route(received, access)
         except RefusedError as refused:
-            at_root = received.path == "/" and refused.problem is UNAUTHORIZED
-            return html_answer(
-                refused.problem.status,
-                refused.problem.message,
-                TO_WEB_APP if at_root else "",
-            )
+            return html_answer(refused.problem.status, refused.problem.message)
 
     @override
     async def listen(
@@ -238,61 +228,16 @@ class MediaServer(Host):
         }
 
     def _root(self, received: Received, access: Access) -> Answer:
-        user = self.owner.user
         container: Data = {
-            "size": 2,
-            "allowCameraUpload": True,
-            "allowChannelAccess": True,
-            "allowMediaDeletion": True,
-            "allowSharing": True,
-            "allowSync": user.subscription.active,
-            "allowTuners": True,
-            "backgroundProcessing": True,
-            "certificate": True,
-            "companionProxy": True,
-            "countryCode": "esp",
-            "diagnostics": "logs,databases,streaminglogs",
-            "eventStream": True,
+            "size": 1,
             "friendlyName": self.name,
-            "hubSearch": True,
-            "livetv": 7,
             "machineIdentifier": self.machine_identifier,
-            "multiuser": True,
             "myPlex": self.claimed,
-            "myPlexMappingState": "mapped" if self.claimed else "unknown",
-            "myPlexSigninState": "ok" if self.claimed else "none",
-            "myPlexSubscription": self.claimed and user.subscription.active,
-            "myPlexUsername": user.email if self.claimed else "",
-            "ownerFeatures": ",".join(user.subscription.features),
-            "platform": self.listing.platform or "",
-            "platformVersion": self.listing.platform_version or "",
-            "pluginHost": False,
-            "readOnlyLibraries": False,
-            "streamingBrainABRVersion": 3,
-            "streamingBrainVersion": 2,
-            "sync": True,
-            "transcoderActiveVideoSessions": 0,
-            "transcoderAudio": True,
-            "transcoderVideo": True,
-            "updatedAt": 1700000000,
-            "updater": True,
+            "myPlexUsername": self.owner.user.email if self.claimed else "",
             "version": self.version,
-            "voiceSearch": True,
-            "Directory": [
-                {"count": 1, "key": key, "title": key}
-                for key in ("identity", "library")
-            ],
+            "Directory": [{"count": 1, "key": "library", "title": "library"}],
         }
         return self._reply(received, container)
-
-    def _accounts(self, received: Received, access: Access) -> Answer:
-        _require_owner(access)
-        people = [self.owner, *self.shares]
-        accounts = [
-            {"id": number, "key": f"/accounts/{number}", "name": person.username}
-            for number, person in enumerate(people, start=1)
-        ]
-        return self._reply(received, {"size": len(accounts), "Account": accounts})
 
     def _preferences(self, received: Received, access: Access) -> Answer:
         _require_owner(access)
@@ -319,13 +264,6 @@ class MediaServer(Host):
             "signInState": "ok" if self.claimed else "none",
             "mappingState": state,
             "mappingError": error,
-            "publicAddress": self.listing.public_address,
-            "publicPort": "32400",
-            "privateAddress": "192.0.2.10",
-            "privatePort": "32400",
-            "subscriptionActive": self.owner.user.subscription.active,
-            "subscriptionState": "Active",
-            "subscriptionFeatures": ",".join(self.owner.user.subscription.features),
         }
         return pms_answer(account, json=self.json_wanted(received), root="MyPlex")
 

@@ -13,19 +13,6 @@ SHORT_LIFETIME = 900
 # Without what people mix up.
 SHORT_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 STRONG_ALPHABET = string.ascii_lowercase + string.digits
-LOCATION = {
-    "code": "ES",
-    "european_union_member": True,
-    "continent_code": "EU",
-    "country": "Spain",
-    "city": "Lugo",
-    "time_zone": "Europe/Madrid",
-    "postal_code": "27001",
-    "in_privacy_restricted_country": True,
-    "in_privacy_restricted_region": True,
-    "subdivisions": "Galicia",
-    "coordinates": "43.0, -7.6",
-}
 
 
 @dataclass(eq=False)
@@ -35,8 +22,6 @@ class Pin:
     id: int
     code: str
     client_identifier: str
-    product: str
-    created_at: float
     expires_at: float
     polled_at: float = 0.0
     token: AccountToken | None = None
@@ -51,16 +36,9 @@ class Pin:
         return {
             "id": self.id,
             "code": self.code,
-            "product": self.product,
-            "trusted": False,
             "qr": f"{plex_url}/api/v2/pins/qr/{self.code}",
-            "clientIdentifier": self.client_identifier,
-            "location": LOCATION,
             "expiresIn": max(0, int(self.expires_at - clock.now())),
-            "createdAt": clock.iso(self.created_at),
-            "expiresAt": clock.iso(self.expires_at),
             "authToken": auth_token,
-            "newRegistration": None,
         }
 
 

@@ -1,20 +1,16 @@
 """The account API of plex.tv."""
 
-import base64
 from collections import Counter
 from collections.abc import Callable
-import json
 from pathlib import Path
 
 from . import clock
-from .accounts import Account, AccountToken, signed_in_data, user_data
+from .accounts import Account, AccountToken, user_data
 from .host import Host
 from .pictures import draw_qr_code
 from .pins import SHORT_LIFETIME, STRONG_LIFETIME, Pin, new_code
 from .problems import (
     CODE_NEEDED,
-    JWT_EXPIRED,
-    JWT_UNVERIFIED,
     NO_CLIENT_IDENTIFIER,
     NO_CREDENTIALS,
     NOT_AUTHENTICATED,
@@ -23,7 +19,6 @@ from .problems import (
     RATE_LIMITED,
     THROTTLED,
     WRONG_CODE,
-    Problem,
     RefusedError,
 )
 from .recording import Received
@@ -42,7 +37,6 @@ from .world import World
 API = "/api/v2/"
 PINS = "/api/v2/pins"
 REMEMBERED_FOR = 14 * 24 * 60 * 60
-JWT_PARTS = 3
 # What stands in for app.plex.tv/auth.
 AUTH_PAGE = Path(__file__).with_name("auth_page.html").read_bytes()
 
@@ -63,7 +57,6 @@ class PlexTv(Host):
             ("GET", f"{API}resources"): self._resources,
             ("GET", f"{API}ping"): self._ping,
             ("POST", PINS): self._create_pin,
-            ("PUT", f"{PINS}/link"): self._link_pin,
         }
         self.pins: list[Pin] = []
         self.failures_allowed = 10
@@ -147,10 +140,6 @@ class PlexTv(Host):
         for pin in self.pins:
             pin.expires_at = clock.now()
 
-    def forgive(self) -> None:
-        """Forget the failed sign-ins."""
-        self._failures.clear()
-
     def _answer_v2(self, received: Received) -> Answer:
         if not received.client_identifier:
             raise RefusedError(NO_CLIENT_IDENTIFIER)
@@ -169,8 +158,6 @@ class PlexTv(Host):
     def _authenticate(self, received: Received) -> AccountToken:
         if token := self._tokens.get(received.token):
             return token
-        if looks_like_jwt(received.token):
-            raise RefusedError(jwt_problem(received.token))
         raise RefusedError(NOT_AUTHENTICATED)
 
     def _sign_in(self, received: Received) -> Answer:
@@ -187,7 +174,7 @@ class PlexTv(Host):
                 self._failures[received.remote] += 1
             raise
         token = self.issue(account, received.client_identifier)
-        return self._reply(received, "user", signed_in_data(token), 201)
+        return self._reply(received, "user", user_data(token), 201)
 
     def _check(self, login: str, password: str, code: str) -> Account:
         for account in self._world.accounts:
@@ -250,8 +237,6 @@ class PlexTv(Host):
             id=564964751 + len(self.pins),
             code=code,
             client_identifier=received.client_identifier,
-            product=received.value("X-Plex-Product") or "0",
-            created_at=clock.now(),
             expires_at=clock.now() + (STRONG_LIFETIME if strong else SHORT_LIFETIME),
         )
         self.pins.append(pin)
@@ -268,11 +253,6 @@ class PlexTv(Host):
         token = pin.token.text if pin.token and mine and not pin.expired else None
         return self._reply(received, "pin", pin.data(self.url, token))
 
-    def _link_pin(self, received: Received) -> Answer:
-        account = self._authenticate(received).account
-        self.claim(received.field("code"), account)
-        return Answer(204)
-
     def _qr_code(self, code: str) -> Answer:
         if all(pin.code != code for pin in self.pins):
             return html_answer(404, "Not Found")
@@ -283,21 +263,3 @@ class PlexTv(Host):
             if account.user.uuid == uuid:
                 return Answer(200, account.avatar, "image/png")
         return html_answer(404, "Not Found")
-
-
-def looks_like_jwt(token: str) -> bool:
-    """Tell whether a token is of the newer kind."""
-    return token.startswith("eyJ") and token.count(".") == JWT_PARTS - 1
-
-
-def jwt_problem(token: str) -> Problem:
-    """Return why this token is refused: nobody here can sign one that is good."""
-    payload = token.split(".")[1]
-    try:
-        claims = json.loads(
-            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        )
-        expired = claims["exp"] <= clock.now()
-    except KeyError, TypeError, ValueError:
-        return JWT_UNVERIFIED
-    return JWT_EXPIRED if expired else JWT_UNVERIFIED

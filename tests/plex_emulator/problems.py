@@ -42,8 +42,6 @@ THROTTLED = Problem(
     "User could not be authenticated. This IP appears to be having trouble signing in"
     " to an account (detected repeated failures)",
 )
-JWT_EXPIRED = Problem(498, 498, "Token expired")
-JWT_UNVERIFIED = Problem(422, 422, "Signature verification failed")
 NOT_FOUND = Problem(404, 404, "Not Found")
 BAD_REQUEST = Problem(400, 400, "Bad Request")
 UNAUTHORIZED = Problem(401, 401, "Unauthorized")

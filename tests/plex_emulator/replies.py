@@ -64,10 +64,10 @@ async def _pieces(body: bytes) -> AsyncGenerator[memoryview]:
         yield memoryview(body)[start : start + PIECE_SIZE]
 
 
-def html_answer(status: int, title: str, script: str = "") -> Answer:
+def html_answer(status: int, title: str) -> Answer:
     """Answer with the kind of page that a media server shows for an error."""
     page = (
-        f"<html><head>{script}<title>{title}</title></head>"
+        f"<html><head><title>{title}</title></head>"
         f"<body><h1>{status} {title}</h1></body></html>"
     )
     return Answer(status, page.encode(), HTML_TYPE)

@@ -80,17 +80,12 @@ class Listing:
     platform_version: str | None
     device: str | None
     client_identifier: str
-    created_at: str
-    last_seen_at: str
     provides: str
     public_address: str = "203.0.113.8"
-    synced: bool = False
     relay: bool = True
     presence: bool = True
     https_required: bool = False
     public_address_matches: bool = True
-    dns_rebinding_protection: bool = False
-    nat_loopback_supported: bool = False
     connections: list[Connection] = field(default_factory=list)
     left_out: set[str] = field(default_factory=set)
     """Plex's names of what the answers about the device do not have."""

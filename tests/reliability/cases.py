@@ -323,8 +323,7 @@ def with_unknown_fields(data: Any) -> Any:
 def only_required(data: Any) -> Any:
     """Leave out each field that may be missing."""
     return each_object(
-        data,
-        lambda item: {name: item[name] for name in item if name in REQUIRED},
+        data, lambda item: {name: item[name] for name in item if name in REQUIRED}
     )
 
 

@@ -10,10 +10,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.plex_account import server_coordinator
-from custom_components.plex_account.api import ClientIdentity
 from homeassistant.core import HomeAssistant
 from tests import perform
-from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Account,
     CertificateAuthority,
@@ -118,11 +116,8 @@ async def world(
 
 
 @pytest.fixture
-def identity() -> ClientIdentity:
-    """Return how the client presents itself."""
-    names = ("product", "version", "platform", "platform_version", "device")
-    return ClientIdentity(
-        client_identifier=CLIENT_IDENTIFIER,
-        device_name="Home",
-        **dict.fromkeys(names, "1"),
-    )
+async def ready(world: World) -> World:
+    """Return a world in which Ada's account is set up, and nothing was asked since."""
+    await world.set_up()
+    world.plex.requests.clear()
+    return world

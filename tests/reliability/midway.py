@@ -11,31 +11,21 @@ from tests.plex_emulator.faults import RealAnswer
 
 
 @dataclass(slots=True)
-class Before:
-    """Do something when a request arrives, then answer it truly."""
+class Beside:
+    """Answer a request truly, and do something first, or before the next can come."""
 
     happens: Callable[[], object]
+    first: bool
 
     async def happen(
         self, request: web.BaseRequest, real: RealAnswer
     ) -> web.StreamResponse:
-        """Let it happen first."""
-        self.happens()
-        return (await real()).response()
-
-
-@dataclass(slots=True)
-class After:
-    """Answer truly, then do something before the next request can come."""
-
-    happens: Callable[[], object]
-
-    async def happen(
-        self, request: web.BaseRequest, real: RealAnswer
-    ) -> web.StreamResponse:
-        """Let it happen last."""
+        """Let it happen."""
+        if self.first:
+            self.happens()
         answer = await real()
-        self.happens()
+        if not self.first:
+            self.happens()
         return answer.response()
 
 

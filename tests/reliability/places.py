@@ -108,9 +108,9 @@ class Place(ABC):
     async def act(self) -> str | None:
         """Do what sends the request, and return the key of the error that is seen."""
 
-    @abstractmethod
     async def again(self) -> str | None:
         """Refresh or try once more, and return the same."""
+        return await self.act()
 
     def registered(self) -> object:
         """Return what must outlive even an odd answer."""
@@ -449,10 +449,6 @@ class Avatar(Place):
         return await key(async_get_image(self.hass, AVATAR))
 
     @override
-    async def again(self) -> str | None:
-        return await self.act()
-
-    @override
     def check_while(self, seen: str | None) -> None:
         assert state_of(self.hass, PLEX_PASS) == STATE_ON
         # The sign-in has nothing to do with pictures.
@@ -477,6 +473,11 @@ class ServerPlace(Place):
         return self.world.attic
 
     @override
+    def known(self) -> object:
+        # Whether the token is another one now is none of the user's business.
+        return self.world.known()
+
+    @override
     async def again(self) -> str | None:
         server = self.world.server
         await server.async_refresh()
@@ -499,6 +500,7 @@ class Identity(ServerPlace):
     name = "/identity"
     path = "/identity"
     errors: ClassVar[Errors] = dict.fromkeys(Effect, "server_unreachable")
+    known = Place.known
 
     @override
     async def act(self) -> str | None:
@@ -517,11 +519,6 @@ class Root(ServerPlace):
     @override
     async def act(self) -> str | None:
         return await self.again()
-
-    @override
-    def known(self) -> object:
-        # Whether the token is another one now is none of the user's business.
-        return self.world.known()
 
 
 class RemoteAccess(ServerPlace):
@@ -584,16 +581,13 @@ class Push(ServerPlace):
         await self.world.settle()
         return await self.again()
 
-    @override
-    def known(self) -> object:
-        return self.world.known()
-
 
 class Token(ServerPlace):
     """The request for a transient token."""
 
     name = "/security/token"
     path = "/security/token"
+    known = Place.known
 
     @override
     async def act(self) -> str | None:
@@ -619,13 +613,7 @@ class Source(ServerPlace):
         await self.world.settle()
         return seen
 
-    @override
-    async def again(self) -> str | None:
-        return await self.act()
-
-    @override
-    def known(self) -> object:
-        return self.world.known()
+    again = Place.again
 
 
 class MediaPlace(ServerPlace):
@@ -685,13 +673,7 @@ class MediaPlace(ServerPlace):
         """Check that it is what the server has."""
         assert body == FILE
 
-    @override
-    async def again(self) -> str | None:
-        return await self.act()
-
-    @override
-    def known(self) -> object:
-        return self.world.known()
+    again = Place.again
 
 
 class Part(MediaPlace):

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 import gc
 import os
@@ -111,15 +111,13 @@ def is_socket(descriptor: Path) -> bool:
 
 @dataclass(slots=True)
 class Stopwatch:
-    """How long the event loop was kept from going on, in milliseconds.
+    """The processor time of the longest callback, in milliseconds.
 
-    `callback` is the processor time of the longest callback, which no other process
-    can prolong; `stall` is how late the loop was at most, whoever was the reason.
+    No other process can prolong it.
     """
 
     callback: float = 0
     culprit: str = ""
-    stall: float = 0
 
     @contextmanager
     def measure_callbacks(self) -> Generator[None]:
@@ -137,24 +135,6 @@ class Stopwatch:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(asyncio.Handle, "_run", measured)
             yield
-
-    @asynccontextmanager
-    async def measure_stalls(self) -> AsyncGenerator[None]:
-        """Measure how late a regular look comes."""
-
-        async def beat() -> None:
-            while True:
-                start = time.perf_counter()
-                await asyncio.sleep(0.005)
-                late = (time.perf_counter() - start - 0.005) * 1000
-                self.stall = max(self.stall, late)
-
-        task = asyncio.create_task(beat())
-        try:
-            yield
-            await asyncio.sleep(0.01)
-        finally:
-            task.cancel()
 
 
 @dataclass(slots=True)
@@ -188,8 +168,7 @@ tasks: {before.tasks} before, {after.tasks} after
 sockets: {before.sockets} before, {after.sockets} after
 objects: {before.objects:,} before, {after.objects:,} after
 memory: {before.megabytes:.1f} MB before, {after.megabytes:.1f} MB after
-longest callback: {watch.callback:.1f} ms of processor time, {watch.culprit}
-longest stall of the event loop, whoever was the reason: {watch.stall:.1f} ms"""
+longest callback: {watch.callback:.1f} ms of processor time, {watch.culprit}"""
 
 
 class Soak:
@@ -218,10 +197,8 @@ class Soak:
         try:
             figures.before = await Leftovers.now()
             start = time.perf_counter()
-            watch = figures.stopwatch
-            async with watch.measure_stalls():
-                with watch.measure_callbacks():
-                    await self.look_up_many(figures.lookups)
+            with figures.stopwatch.measure_callbacks():
+                await self.look_up_many(figures.lookups)
             figures.seconds = time.perf_counter() - start
             await self.rest()
             figures.faults = self.fault.hits

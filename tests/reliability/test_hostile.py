@@ -15,7 +15,6 @@ from yarl import URL
 from custom_components.plex_account import sources
 from custom_components.plex_account.api import (
     ClientIdentity,
-    PlainHttp,
     PlexError,
     PlexServerClient,
     PlexTvClient,
@@ -23,9 +22,7 @@ from custom_components.plex_account.api import (
     ServerList,
     SourceConnectionInformation,
     User,
-    connections,
     parse_url,
-    probe_connections,
 )
 from custom_components.plex_account.api.reading import Json
 from custom_components.plex_account.devices import async_get_device
@@ -46,7 +43,6 @@ from tests import (
     setup_integration,
     source_of,
     state_of,
-    unexpected,
 )
 from tests.const import ACCOUNT_POLL, SERVER_POLL
 from tests.plex_emulator import (
@@ -192,27 +188,6 @@ async def test_odd_servers_of_others(
     assert error_key == "server_unreachable"
 
 
-async def test_odd_addresses_of_an_own_server(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-) -> None:
-    """An address that nobody can use does not keep from those that work."""
-    good = Connection.at(attic.url)
-    attic.listing.connections = [
-        Connection("https://192-168-1-5.x.plex.direct:32400", "fe80::1%\n"),
-        Connection("https://192-168-1-6.x.plex.direct:32400", "%?q"),
-        good,
-    ]
-    attic.listing.product_version = "1." + "9" * 4400
-    await setup_integration(hass, config_entry)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    device = async_get_device(hass, config_entry, attic.machine_identifier)
-    assert device
-    assert device.sw_version
-    assert len(device.sw_version) == 64
-
-
 async def test_server_that_calls_itself_like_the_account(
     hass: HomeAssistant,
     plex: PlexEmulator,
@@ -291,42 +266,6 @@ async def test_answer_of_any_size(identity: ClientIdentity, kind: str) -> None:
                 assert not (await tv.get_servers()).servers
 
 
-async def test_thousands_of_addresses(
-    plex: PlexEmulator, identity: ClientIdentity, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """However many addresses a server has, few are considered, and fewer at a time."""
-    data: dict[str, Json] = {
-        "provides": "server",
-        "clientIdentifier": "a",
-        "owned": True,
-        "connections": [
-            {"uri": f"https://127.0.0.1:{plex.silent_port}", "address": "127.0.0.1"}
-            for _ in range(5000)
-        ],
-    }
-    (server,) = ServerList.from_json([data]).servers
-    assert len(server.connections) == 32
-    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.5)
-    async with ClientSession() as session:
-        before = await Leftovers.now()
-        probing = [
-            asyncio.create_task(
-                probe_connections(
-                    session, identity, "a", list(server.connections), PlainHttp.REFUSED
-                )
-            )
-            for _ in range(10)
-        ]
-        await asyncio.sleep(0.2)
-        during = await Leftovers.now()
-        outcomes = await asyncio.gather(*probing)
-        assert not any(outcome.best for outcome in outcomes)
-        after = await Leftovers.now()
-    assert during.sockets - before.sockets == connections.MAX_PROBES
-    assert after.tasks == before.tasks
-    assert after.sockets == before.sockets
-
-
 # Encryption
 
 
@@ -362,27 +301,6 @@ async def test_impostor_at_a_better_address(
         assert state_of(hass, "sensor.attic_connection_type") == "remote"
     await impostor.close()
     assert {r.token for r in plex.requests.matching(host="Impostor")} == {""}
-
-
-async def test_plain_http_from_the_start(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    config_entry: MockConfigEntry,
-    tick: Tick,
-) -> None:
-    """A server without certificate is used if there is no other way, which is told.
-
-    Each time it is asked first who it is. As soon as there is HTTPS, that is used.
-    """
-    await plex.add_server("Attic", owner=ada, secure=False)
-    await setup_integration(hass, config_entry)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    assert issue_keys(hass) == {"unencrypted"}
-    plex.requests.clear()
-    await tick(SERVER_POLL)
-    asked = [(r.path, bool(r.token)) for r in plex.requests.matching(host="Attic")]
-    assert asked == [("/identity", False), ("/", True)]
 
 
 @pytest.mark.parametrize("restarts", [True, False])
@@ -459,21 +377,16 @@ async def test_no_cookies(
 
 
 async def test_another_account(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    tick: Tick,
+    hass: HomeAssistant, plex: PlexEmulator, tick: Tick, loaded: MockConfigEntry
 ) -> None:
     """An answer about another account changes nothing but the error."""
-    await setup_integration(hass, config_entry)
-    before = dict(config_entry.data)
+    before = dict(loaded.data)
     stranger = {"uuid": "0123456789abcdef", "authToken": "tv-token-stolen"}
     rule = plex.faults.add(reshaped(lambda user: user | stranger), path="/api/v2/user")
     await tick(ACCOUNT_POLL)
     assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
     assert state_of(hass, CONNECTIVITY) == STATE_ON
-    assert config_entry.data == before
+    assert loaded.data == before
     assert not hass.config_entries.flow.async_progress()
     plex.faults.remove(rule)
     await tick(ACCOUNT_POLL)
@@ -526,13 +439,12 @@ async def test_told_to_stay_away(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     call: Call,
     tick: Tick,
     retry_after: str | None,
+    loaded: MockConfigEntry,
 ) -> None:
     """One answer does not stop polling for a day, and a limit holds for all who ask."""
-    await setup_integration(hass, config_entry)
     headers = {"Retry-After": retry_after} if retry_after else {}
     rule = plex.faults.add(error(429, code=1003, headers=headers), host="plex.tv")
     await tick(ACCOUNT_POLL)
@@ -579,23 +491,22 @@ async def test_nothing_listed_for_once(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
+    loaded: MockConfigEntry,
 ) -> None:
     """A server that is gone for one answer comes back as what the user made of it."""
-    await setup_integration(hass, config_entry)
     devices, entities = dr.async_get(hass), er.async_get(hass)
     area = ar.async_get(hass).async_get_or_create("Roof")
-    before = async_get_device(hass, config_entry, attic.machine_identifier)
+    before = async_get_device(hass, loaded, attic.machine_identifier)
     assert before
     devices.async_update_device(before.id, area_id=area.id, name_by_user="My Plex")
     entities.async_update_entity(CONNECTIVITY, name="Up")
     empty = Reply(Answer(200, b"[]", "application/json"))
     plex.faults.add(empty, path=RESOURCES, times=1)
     await tick(ACCOUNT_POLL)
-    assert not config_entry.runtime_data.servers
+    assert not loaded.runtime_data.servers
     await tick(ACCOUNT_POLL)
-    after = async_get_device(hass, config_entry, attic.machine_identifier)
+    after = async_get_device(hass, loaded, attic.machine_identifier)
     assert after
     assert (after.id, after.area_id, after.name_by_user) == (
         before.id,
@@ -606,38 +517,6 @@ async def test_nothing_listed_for_once(
     assert entity
     assert entity.name == "Up"
     assert state_of(hass, CONNECTIVITY) == STATE_ON
-
-
-async def test_many_silent_servers(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    call: Call,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Servers that swallow everything do not keep those that answer."""
-    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.3)
-    # Many more than are tried at a time.
-    monkeypatch.setattr(connections, "MAX_PROBES", 20)
-    silent = f"https://127.0.0.1:{plex.silent_port}"
-    hole = {"uri": silent, "address": "127.0.0.1", "local": True}
-    add_to_list(
-        plex,
-        *(
-            {
-                "name": f"Server {number}",
-                "clientIdentifier": f"{number:040x}",
-                "connections": [hole] * 4,
-            }
-            for number in range(59)
-        ),
-    )
-    await setup_integration(hass, config_entry)
-    assert len(config_entry.runtime_data.servers) == 60
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    response = await call("get_source_connection_information", source=source_of(attic))
-    assert response["preferred_uri"] == attic.url
 
 
 async def test_hanging_names(
@@ -672,34 +551,12 @@ async def test_hanging_names(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
 
-async def test_200_actions_during_a_restart(
-    hass: HomeAssistant,
-    attic: MediaServer,
-    config_entry: MockConfigEntry,
-    call: Call,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """Whoever asks while a server restarts gets an answer, or is told why not."""
-    await setup_integration(hass, config_entry)
-    calls = [
-        asyncio.create_task(key(call("get_transient_token", refresh=bool(number % 2))))
-        for number in range(200)
-    ]
-    await attic.restart()
-    assert set(await asyncio.gather(*calls)) <= {None, "server_unreachable"}
-    assert await key(call("get_transient_token", refresh=True)) is None
-    assert not unexpected(caplog.records)
-
-
-async def test_60_reloads(
-    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry
-) -> None:
+async def test_60_reloads(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     """An account that is loaded again and again leaves nothing behind."""
-    await setup_integration(hass, config_entry)
     before = await Leftovers.now()
     for _ in range(60):
-        assert await hass.config_entries.async_reload(config_entry.entry_id)
-        assert config_entry.state is ConfigEntryState.LOADED
+        assert await hass.config_entries.async_reload(loaded.entry_id)
+        assert loaded.state is ConfigEntryState.LOADED
     await hass.async_block_till_done(wait_background_tasks=True)
     after = await Leftovers.now()
     assert after.tasks <= before.tasks
@@ -707,43 +564,15 @@ async def test_60_reloads(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
 
 
-async def test_sold_and_shared_back(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    ada: Account,
-    attic: MediaServer,
-    grace: Account,
-    config_entry: MockConfigEntry,
-    call: Call,
-    tick: Tick,
-) -> None:
-    """A server that gets another owner goes, and comes back if it is sold back."""
-    await setup_integration(hass, config_entry)
-    attic.owner = grace
-    attic.revoke(ada)
-    await tick(ACCOUNT_POLL)
-    assert hass.states.get(CONNECTIVITY) is None
-    plex.share(attic, ada)
-    await tick(ACCOUNT_POLL)
-    (listed_source,) = (await call("get_sources"))["sources"]
-    assert not listed_source["owned"]
-    plex.unshare(attic, ada)
-    attic.owner = ada
-    await tick(ACCOUNT_POLL)
-    await tick(ACCOUNT_POLL)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-
-
 async def test_flapping(
     hass: HomeAssistant,
     plex: PlexEmulator,
     attic: MediaServer,
-    config_entry: MockConfigEntry,
     tick: Tick,
     caplog: pytest.LogCaptureFixture,
+    loaded: MockConfigEntry,
 ) -> None:
     """A server that comes and goes is told of once each time, and costs little."""
-    await setup_integration(hass, config_entry)
     plex.requests.clear()
     for _ in range(10):
         await attic.stop()

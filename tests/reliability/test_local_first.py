@@ -217,37 +217,6 @@ async def test_signed_out_meanwhile(
     assert hass.states.get(CONNECTIVITY)
 
 
-async def test_names_without_internet(
-    hass: HomeAssistant,
-    plex: PlexEmulator,
-    resolver: LoopbackResolver,
-    restart: Restart,
-    by_name: None,
-    tick: Tick,
-) -> None:
-    """Without names the address carries on, and no repair blames the router."""
-    await tick(ACCOUNT_POLL)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-
-    resolver.patterns.clear()
-    rule = plex.faults.add(Vanish(), host="plex.tv")
-    for _ in range(3):
-        await tick(timedelta(minutes=5, seconds=1))
-        assert state_of(hass, CONNECTIVITY) == STATE_ON
-        assert not ir.async_get(hass).issues
-    await restart()
-    await hass.async_block_till_done(wait_background_tasks=True)
-    assert state_of(hass, CONNECTIVITY) == STATE_ON
-    assert not ir.async_get(hass).issues
-
-    # Now it is only the name that is hidden.
-    plex.faults.remove(rule)
-    await tick(ACCOUNT_POLL)
-    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == [
-        "dns_rebinding"
-    ]
-
-
 async def test_names_after_a_power_cut(
     hass: HomeAssistant,
     plex: PlexEmulator,

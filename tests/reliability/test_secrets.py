@@ -208,11 +208,7 @@ async def sign_in(observer: Observer) -> ConfigEntry:
 
     await submit({"next_step_id": "password"})
     advanced = {CONF_SERVER_URL: world.tv_url}
-    credentials = {
-        CONF_USERNAME: "ada",
-        CONF_PASSWORD: PASSWORD,
-        "advanced": advanced,
-    }
+    credentials = {CONF_USERNAME: "ada", CONF_PASSWORD: PASSWORD, "advanced": advanced}
     await submit(credentials | {CONF_PASSWORD: WRONG_PASSWORD})
     await submit_failing(credentials)
     await submit(credentials)

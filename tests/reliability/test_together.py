@@ -18,14 +18,6 @@ from .world import World, shown
 MANY = 100
 
 
-@pytest.fixture
-async def ready(world: World) -> World:
-    """Return a world in which Ada's account is set up, and nothing was asked since."""
-    await world.set_up()
-    world.plex.requests.clear()
-    return world
-
-
 async def test_rejected_tokens_of_many(ready: World) -> None:
     """A hundred look-ups whose token is rejected share one renewal, and all succeed."""
     ready.attic._transient.clear()

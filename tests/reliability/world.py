@@ -8,22 +8,18 @@ from aiohttp import TCPConnector, web
 from aiohttp.test_utils import TestClient
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.plex_account.const import (
-    CONF_CLIENT_IDENTIFIER,
-    CONF_SERVER_URL,
-    DOMAIN,
-)
+from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.coordinator import PlexAccountCoordinator
 from custom_components.plex_account.server_coordinator import (
     PlexServerCoordinator,
     Trouble,
 )
-from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.aiohttp_client import DATA_CONNECTOR
 from tests import device_id_of, perform, setup_integration, source_of
+from tests.conftest import entry_of
 from tests.const import CLIENT_IDENTIFIER
 from tests.plex_emulator import (
     Account,
@@ -100,16 +96,7 @@ class World:
 
     def new_entry(self) -> MockConfigEntry:
         """Return an entry of Ada's account, who has just signed in."""
-        return MockConfigEntry(
-            domain=DOMAIN,
-            title=self.ada.user.title,
-            unique_id=self.ada.user.uuid,
-            data={
-                CONF_TOKEN: self.plex.tv.issue(self.ada, CLIENT_IDENTIFIER).text,
-                CONF_CLIENT_IDENTIFIER: CLIENT_IDENTIFIER,
-                CONF_SERVER_URL: self.tv_url,
-            },
-        )
+        return entry_of(self.plex, self.ada, CLIENT_IDENTIFIER, self.tv_url)
 
     async def set_up(self) -> None:
         """Set up Ada's account."""
