@@ -392,6 +392,9 @@ class Tour:
         await self._picture("encryption-lost")
         await dialog.submit()
         await dialog.created()
+        await expect(dialog.root.locator("ha-markdown")).to_have_text(
+            self._texts("issues.encryption_lost.fix_flow.create_entry.default")
+        )
         await self._picture("plain-http-allowed")
         await dialog.close()
 
