@@ -32,12 +32,11 @@ async def setup_integration(hass: HomeAssistant, entry: MockConfigEntry) -> None
 
 
 async def follow(
-    hass: HomeAssistant, entry: MockConfigEntry, server: MediaServer
+    hass: HomeAssistant, entry: MockConfigEntry, *servers: MediaServer
 ) -> None:
-    """Choose a shared server in the options, as their dialog does."""
-    hass.config_entries.async_update_entry(
-        entry, options={"added_servers": [server.machine_identifier]}
-    )
+    """Choose shared servers in the options, as their dialog does."""
+    added = [server.machine_identifier for server in servers]
+    hass.config_entries.async_update_entry(entry, options={"added_servers": added})
     await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done(wait_background_tasks=True)
 

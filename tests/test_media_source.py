@@ -434,6 +434,7 @@ async def test_several_accounts(
     panel: Panel,
     plex: PlexEmulator,
     ada: Account,
+    attic: MediaServer,
     config_entry: MockConfigEntry,
     grace: Account,
     grace_entry: MockConfigEntry,
@@ -446,14 +447,25 @@ async def test_several_accounts(
     assert (root["title"], titles_of(root)) == ("Plex Account", ["ada", "grace"])
     assert titles_of(await panel.open("grace")) == ["Cellar"]
     # One that both follow is asked once, as by its owner.
-    plex.share(cellar, ada, public_address_matches=True)
-    await follow(hass, config_entry, cellar)
+    eve = plex.add_account("eve", password="password-eve")
+    barn = await plex.add_server("Barn", owner=eve)
+    for server in (cellar, barn):
+        plex.share(server, ada, public_address_matches=True)
+    plex.share(attic, grace, public_address_matches=True)
+    await follow(hass, config_entry, cellar, barn)
+    await follow(hass, grace_entry, attic)
     plex.requests.clear()
     found = await panel.ask("search_media", ROOT, search_query="lanterns")
-    assert len(plex.requests.matching(path="/hubs/search")) == 2
-    (asked,) = plex.requests.matching("Cellar", "/hubs/search")
-    owners = grace_entry.runtime_data.servers[cellar.machine_identifier]
-    assert asked.token == owners.last_access.token.token
+    asked = plex.requests.matching(path="/hubs/search")
+    assert len(asked) == 3
+    assert {received.host: received.token for received in asked} == {
+        server.data.resource.name: server.data.token.token
+        for server in (
+            *config_entry.runtime_data.servers.values(),
+            *grace_entry.runtime_data.servers.values(),
+        )
+        if server.data.resource.owned or server.data.resource.name == "Barn"
+    }
     assert [each["title"] for each in found["result"]["result"]] == [
         "Night of the lanterns (1954) · Attic",
         "Night of the lanterns (1954) · Cellar",

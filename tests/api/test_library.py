@@ -168,6 +168,7 @@ PART = {"key": "/library/parts/1/2/file.mkv"}
         ({"thumb": THUMB, "composite": f"{THUMB}1"}, "thumb", THUMB),
         ({"composite": THUMB, "parentThumb": f"{THUMB}1"}, "thumb", THUMB),
         ({"thumb": f"{THUMB}?width=400&height=600"}, "thumb", THUMB),
+        ({"thumb": "//elsewhere/1", "composite": THUMB}, "thumb", THUMB),
         ({"parentThumb": THUMB}, "thumb", THUMB),
         ({"Media": {"container": "mkv", "Part": PART}}, "container", "mkv"),
         ({"Media": {"Part": PART | {"container": "mp4"}}}, "container", "mp4"),

@@ -680,7 +680,10 @@ async def test_avatar_at_plex_tv(tv: PlexTvClient, host: str) -> None:
         (redirect("https://example.com/avatar.png"), PlexResponseError),
         (redirect("http://secure.gravatar.com/avatar.png"), PlexResponseError),
         (Reply(Answer(302)), PlexResponseError),
-        (Reply(Answer(404, headers={"Location": "/"})), PlexNotFoundError),
+        (
+            Reply(Answer(400, headers={"Location": "https://plex.tv/avatar"})),
+            PlexResponseError,
+        ),
         (error(404, kind="html"), PlexNotFoundError),
         (error(503, kind="html"), PlexServerError),
         (Vanish(), PlexConnectionError),
