@@ -645,13 +645,14 @@ async def test_link_expires_claimed(
 async def test_link_rejected(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:
-    """A token that is dead on arrival is no sign-in."""
+    """A token that is dead on arrival is no sign-in, and not left behind either."""
     result = await start(hass, "password")
     result = await configure(hass, result, with_code(plex))
     plex.faults.add(error(401, code=1001), path="/api/v2/user")
     plex.claim_pin(plex.tv.pins[0].code, lin)
     result = await go_on(hass, result)
     assert result["step_id"] == "pin_expired"
+    assert not plex.tv.tokens
 
 
 async def test_link_unknown_error(

@@ -56,7 +56,7 @@ class PinSignIn:
                 if self.client.token is not None:
                     return await self.client.get_user()
             except PlexNotFoundError, PlexAuthenticationError:
-                return None
+                break
             except PlexError as err:
                 # The PIN outlives what ails plex.tv or the way to it.
                 interval = max(interval, err.retry_after or 0)
