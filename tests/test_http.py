@@ -12,9 +12,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
-from custom_components.plex_account import access
+from custom_components.plex_account import access, http as plex_account_http
 from custom_components.plex_account.api import http
-from custom_components.plex_account.http import MAX_PLAYERS
+from custom_components.plex_account.server_coordinator import MAX_PLAYERS
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 
@@ -509,23 +509,40 @@ async def test_player_pauses(
 
 
 async def test_too_many(
-    player: Player, plex: PlexEmulator, config_entry: MockConfigEntry, path: str
+    player: Player,
+    plex: PlexEmulator,
+    config_entry: MockConfigEntry,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Players do not take what all else needs to reach a server."""
-    file = Endless()
-    plex.faults.add(file, path="/library/parts/*", times=MAX_PLAYERS)
+    """Players do not take what all else needs to reach a server, but wait for it."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+    pauses, file = Raw(head + FILM[-100:], ending=Ending.SILENCE), Endless()
     (server,) = config_entry.runtime_data.servers.values()
     async with AsyncExitStack() as stack:
-        for _ in range(MAX_PLAYERS):
+        plex.faults.add(pauses, path="/library/parts/*", times=MAX_PLAYERS - 1)
+        for _ in range(MAX_PLAYERS - 1):
             await stack.enter_async_context(player.get(path))
+        plex.faults.add(file, path="/library/parts/*", times=1)
+        async with player.get(path) as last:
+            waiting = asyncio.create_task(_read(player, path))
+            await server.async_refresh()
+            assert server.data.reachable
+            assert not waiting.done()
+            last.close()
+        assert await waiting == FILM
+        plex.faults.add(pauses, path="/library/parts/*", times=1)
+        await stack.enter_async_context(player.get(path))
+        monkeypatch.setattr(plex_account_http, "BUSY_PATIENCE", 0.05)
         async with player.get(path) as answer:
             assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
             assert answer.headers["Retry-After"]
-        await server.async_refresh()
-        assert server.data.reachable
-    await until(lambda: file.running == 0)
+
+
+async def _read(player: Player, path: str) -> bytes:
+    """Return what a player gets."""
     async with player.get(path) as answer:
-        assert await answer.read() == FILM
+        return await answer.read()
 
 
 @pytest.mark.parametrize("end", ["unload", "stop"])

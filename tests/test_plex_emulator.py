@@ -7,13 +7,16 @@ import asyncio
 from collections.abc import AsyncGenerator
 import json
 import re
+import socket
 from typing import Any
 
 from aiohttp import ClientSession
+from plexapi.alert import AlertListener
 from plexapi.exceptions import TwoFactorRequired, Unauthorized
 from plexapi.myplex import MyPlexAccount, MyPlexPinLogin, MyPlexResource
 from plexapi.server import PlexServer
 import pytest
+from yarl import URL
 
 from tests import until
 from tests.plex_emulator import DemoWorld, PlexEmulator, build_demo_world
@@ -123,12 +126,16 @@ async def test_plexapi_alerts(world: DemoWorld, owner_token: str) -> None:
     await attic.encrypt(None)
     server = await asyncio.to_thread(PlexServer, attic.url, owner_token)
     alerts: list[dict[str, Any]] = []
-    listener = await asyncio.to_thread(server.startAlertListener, alerts.append)
-    await until(lambda: len(attic.push.sockets) == 1)
-    await attic.map_port("failed", "unreachable")
-    await until(lambda: bool(alerts))
-    await asyncio.to_thread(listener.stop)
-    await asyncio.to_thread(listener.join)
+    url = URL(attic.url)
+    # It closes no socket of its own if the server hangs up. To stop it takes longer.
+    with socket.create_connection((url.host, url.port)) as own:
+        listener = AlertListener(server, alerts.append, ws_socket=own)
+        listener.start()
+        await until(lambda: len(attic.push.sockets) == 1)
+        await attic.map_port("failed", "unreachable")
+        await until(lambda: bool(alerts))
+        await attic.push.hang_up()
+        await asyncio.to_thread(listener.join)
     assert alerts == [
         {
             "type": "reachability",

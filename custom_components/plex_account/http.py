@@ -4,8 +4,8 @@ What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 import re
 import string
@@ -76,11 +76,9 @@ LETTERS: Final = (
 )
 # What stands behind the size with which a film of QuickTime's kind begins.
 ATOMS: Final = {b"free", b"ftyp", b"mdat", b"moov", b"pnot", b"skip", b"wide"}
-# How many may fetch from a server at a time: Home Assistant has a hundred connections
-# to it, which all else needs, too.
-MAX_PLAYERS: Final = 64
-# Seconds after which one more may try again.
-BUSY_PAUSE: Final = 10
+# Seconds that one more than may fetch from a server waits for a turn, and after which
+# it may try again.
+BUSY_PATIENCE: Final[float] = 10
 
 
 class MediaView(HomeAssistantView):
@@ -111,15 +109,17 @@ class MediaView(HomeAssistantView):
             path, params = picture_params(path)
         elif not part_path(path):
             raise web.HTTPNotFound
-        with _playing(coordinator):
-            async with await async_stream(
+        async with (
+            _playing(coordinator),
+            await async_stream(
                 coordinator,
                 request.method,
                 path,
                 headers=_asked(request),
                 params=params,
-            ) as answer:
-                return await _hand_over(request, answer, headers)
+            ) as answer,
+        ):
+            return await _hand_over(request, answer, headers)
 
 
 class HlsView(HomeAssistantView):
@@ -144,7 +144,7 @@ class HlsView(HomeAssistantView):
         transcode = async_get_transcode(request.app[KEY_HASS], ticket)
         if transcode is None or not _raw_path(request).endswith(f"/{ticket}/{name}"):
             raise web.HTTPNotFound
-        with _playing(transcode.server):
+        async with _playing(transcode.server):
             if name == MASTER_PLAYLIST:
                 raise web.HTTPFound(await transcode.async_start())
             if name.endswith(PLAYLIST_SUFFIX):
@@ -183,16 +183,30 @@ def _asked(request: web.Request) -> dict[str, str]:
     return asked
 
 
-@contextmanager
-def _playing(server: PlexServerCoordinator) -> Generator[None]:
+@asynccontextmanager
+async def _turn(server: PlexServerCoordinator) -> AsyncGenerator[None]:
+    """Wait until the server is asked for less, as for a page of pictures."""
+    try:
+        async with asyncio.timeout(BUSY_PATIENCE):
+            await server.player_turns.acquire()
+    except TimeoutError as err:
+        retry_after = {hdrs.RETRY_AFTER: f"{BUSY_PATIENCE:.0f}"}
+        raise web.HTTPServiceUnavailable(headers=retry_after) from err
+    try:
+        yield
+    finally:
+        server.player_turns.release()
+
+
+@asynccontextmanager
+async def _playing(server: PlexServerCoordinator) -> AsyncGenerator[None]:
     """Let a player fetch from a server, and tell it plainly what is wrong."""
-    if len(server.players) >= MAX_PLAYERS:
-        raise web.HTTPServiceUnavailable(headers={hdrs.RETRY_AFTER: f"{BUSY_PAUSE}"})
     task = asyncio.current_task()
     assert task
     server.players.add(task)
     try:
-        yield
+        async with _turn(server):
+            yield
     except PlexNotFoundError as err:
         raise web.HTTPNotFound from err
     except (PlexError, HomeAssistantError) as err:

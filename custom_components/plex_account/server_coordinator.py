@@ -71,6 +71,9 @@ KNOWN_DEAD_TIME: float = 10
 DOWN_INTERVAL: float = 5
 MAX_DOWN_INTERVAL: float = 60
 DOWN_TIME: float = 300
+# How many may fetch from a server at a time: Home Assistant has a hundred connections
+# to it, which all else needs, too.
+MAX_PLAYERS = 64
 # How a server tells that it does not accept the token of plex.tv.
 REJECTIONS = (PlexAuthenticationError, PlexPermissionError)
 # Seconds that plex.tv is given to know another address of a server, or another token.
@@ -159,6 +162,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         self._told = self.data
         # Those who fetch files from it, and are not to outlive it.
         self.players: set[asyncio.Task[Any]] = set()
+        self.player_turns = asyncio.Semaphore(MAX_PLAYERS)
 
     @property
     def is_followed(self) -> bool:
