@@ -89,7 +89,7 @@ async def test_unclaimed_before_an_action(
     attic.claimed = False
     for path in ("/", "/security/token"):
         plex.faults.add(error(401, kind="html"), host="Attic", path=path)
-    with pytest.raises(HomeAssistantError, match="look at Repairs"):
+    with pytest.raises(HomeAssistantError, match="signed in to this account"):
         await perform(hass, "get_transient_token")
     await tick(timedelta(seconds=10))
     assert keys(hass) == ["server_unclaimed"]
