@@ -1,6 +1,7 @@
 """Tests of what a server's transcoder makes fit for players."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -22,7 +23,7 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
-from . import PATIENCE, Tick, setup_integration
+from . import PATIENCE, Tick, setup_integration, until
 from .plex_emulator import Delay, Ending, MediaServer, PlexEmulator, Vanish, error
 from .plex_emulator.library import Entry, Section
 from .plex_emulator.transcoder import MASTER
@@ -122,6 +123,7 @@ async def test_play(
         assert await answer.read() == attic.transcoder.made[segment]
     first, *others = plex.requests
     session = first.query["session"]
+    client = first.query["X-Plex-Client-Identifier"]
     assert dict(first.query) == {
         "path": "/library/metadata/100",
         "mediaIndex": "0",
@@ -130,12 +132,13 @@ async def test_play(
         "offset": "0",
         "directPlay": "0",
         "directStream": "1",
-        "maxVideoBitrate": "8000",
+        "fastSeek": "1",
+        "maxVideoBitrate": "20000",
         "videoResolution": "1920x1080",
         "subtitles": "none",
         "location": "lan",
         "session": session,
-        "X-Plex-Client-Identifier": session,
+        "X-Plex-Client-Identifier": client,
         "X-Plex-Session-Identifier": session,
         "X-Plex-Platform": "Chrome",
     }
@@ -146,20 +149,94 @@ async def test_play(
     assert len(others) == 2
     assert all(asked.token.startswith("transient-") for asked in (first, *others))
     clients = {asked.value("X-Plex-Client-Identifier") for asked in plex.requests}
-    assert clients == {first.query["session"]}
+    assert clients == {client}
+
+
+@pytest.mark.parametrize(
+    ("relay", "expected"),
+    [
+        (False, ("8000", "1920x1080", "wan")),
+        (True, ("900", "720x480", "wan")),
+    ],
+)
+async def test_quality(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    config_entry: MockConfigEntry,
+    hass_client_no_auth: ClientSessionGenerator,
+    relay: bool,
+    expected: tuple[str, ...],
+) -> None:
+    """No more is made of a film than what the way to its server carries."""
+    if relay:
+        # By any other way it could be played as it is.
+        film.files, film.codecs = [("film.mp4", b"film")], ("h264", "aac")
+    attic.listing.connections = [
+        replace(each, local=False, relay=relay) for each in attic.listing.connections
+    ]
+    await async_setup_component(hass, "media_source", {})
+    await setup_integration(hass, config_entry)
+    player = await hass_client_no_auth()
+    await start(player, await resolve(hass, attic, film))
+    (asked,) = plex.requests.matching(path="/video/*/start.m3u8")
+    names = ("maxVideoBitrate", "videoResolution", "location")
+    assert tuple(asked.query[name] for name in names) == expected
+
+
+@pytest.mark.parametrize("kind", ["versions", "parts"])
+async def test_several_files(
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    kind: str,
+) -> None:
+    """Of several versions the server chooses one, several parts become one film."""
+    if kind == "versions":
+        film.files.append(("film.avi", b"film"))
+    else:
+        film.files, film.codecs = [("film.mp4", b"film")], ("h264", "aac")
+        film.is_split = True
+    await start(player, await resolve(hass, attic, film))
+    (asked,) = plex.requests.matching(path="/video/*/start.m3u8")
+    assert (asked.query["mediaIndex"], asked.query["partIndex"]) == ("-1", "-1")
 
 
 async def test_two_players(
     hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry
 ) -> None:
-    """A second player does not stop the first."""
+    """A second player does not stop the first; a third is no new one to the server."""
     first, second = [await resolve(hass, attic, film) for _ in range(2)]
     playlists = [await start(player, path) for path in (first, second)]
-    assert len(attic.transcoder.sessions) == 2
+    clients = set(attic.transcoder.sessions)
+    assert len(clients) == 2
     assert await lines(player, playlists[0])
     mine, other = [path.split("/")[4] for path in playlists]
     async with player.get(playlists[0].replace(mine, other)) as answer:
         assert answer.status == HTTPStatus.NOT_FOUND
+    transcode = async_get_transcode(hass, mine)
+    assert transcode
+    await transcode.async_stop()
+    await start(player, await resolve(hass, attic, film))
+    assert set(attic.transcoder.sessions) == clients
+
+
+async def test_jump(
+    hass: HomeAssistant, player: Player, plex: PlexEmulator, path: str
+) -> None:
+    """A segment is waited for to which the server has not come."""
+    segment = beside(await start(player, path), "00000.ts")
+    plex.faults.add(error(404), path="/video/*/00000.ts", times=2)
+    async with player.get(segment) as answer:
+        assert answer.status == HTTPStatus.OK
+    rule = plex.faults.add(error(404), path="/video/*/00000.ts")
+    waiting = asyncio.ensure_future(player.get(segment))
+    await until(lambda: rule.hits > 1)
+    await async_stop_transcodes(hass)
+    assert (await waiting).status == HTTPStatus.NOT_FOUND
 
 
 @pytest.mark.parametrize("end", ["time", "unload", "stop"])
@@ -203,8 +280,10 @@ async def test_long_film(
     attic: MediaServer,
     film: Entry,
     tick: Tick,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The server is told that a film still plays, which it would end after minutes."""
+    monkeypatch.setattr(hls, "SEGMENT_PATIENCE", 0.05)
     _, path = [await resolve(hass, attic, film) for _ in range(2)]
     playlist = await start(player, path)
     plex.requests.clear()
@@ -213,7 +292,9 @@ async def test_long_film(
     (session,) = attic.transcoder.sessions.values()
     pings = plex.requests.matching("Attic", PING)
     assert [ping.field("session") for ping in pings] == [session] * 4
-    assert {ping.value("X-Plex-Client-Identifier") for ping in pings} == {session}
+    assert {ping.value("X-Plex-Client-Identifier") for ping in pings} == {
+        *attic.transcoder.sessions
+    }
     await tick(timedelta(minutes=6))
     assert await lines(player, playlist)
     # That it does not want to hear it does not matter meanwhile.

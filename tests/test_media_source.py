@@ -1,6 +1,7 @@
 """Tests of browsing, searching and playing libraries in Home Assistant."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -169,6 +170,17 @@ async def test_two_of_a_title(panel: Panel, attic: MediaServer) -> None:
         "Stalker",
         "1. Stalker",
     ]
+
+
+async def test_discs(panel: Panel, attic: MediaServer) -> None:
+    """Tracks of the same number are told from each other by their disc."""
+    (album,) = (e for e in attic.library.entries() if e.title == "Low tide")
+    path = ("Attic", "Music", "The Lanterns", "Low tide")
+    titles = titles_of(await panel.open(*path))
+    for disc, track in enumerate(album.children, 1):
+        track.disc = disc
+    split = titles_of(await panel.open(*path))
+    assert split == [f"{disc}-{title}" for disc, title in enumerate(titles, 1)]
 
 
 SHOWN = (
@@ -616,12 +628,12 @@ async def test_what_plays_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(503, HLS), (509, HLS), (404, "video/mp4"), (200, "video/mp4")]
+    ("status", "kind"), [(503, HLS), (509, HLS), (404, HLS), (403, "video/mp4")]
 )
 async def test_not_handed_out(
     hass: HomeAssistant, panel: Panel, plex: PlexEmulator, status: int, kind: str
 ) -> None:
-    """What the server only hands out smaller is made so, as for want of bandwidth."""
+    """What is only handed out smaller is made so; of what is gone there may be more."""
     plex.faults.add(Reply(Answer(status, b"f")), path="/library/parts/*")
     film = (await panel.open("Attic", "Films"))["children"][0]
     plex.requests.clear()
@@ -655,6 +667,12 @@ async def test_what_sounds_as_it_is(
     album = await panel.open("Attic", "Music", "The Lanterns", "Low tide")
     song = album["children"][0]
     assert song["media_content_type"] == ("audio/mpeg" if kind == HLS else kind)
+    # It is little, so the relay carries it, too.
+    attic.listing.connections = [
+        replace(each, local=False, relay=True) for each in attic.listing.connections
+    ]
+    (account,) = hass.config_entries.async_entries(DOMAIN)
+    await hass.config_entries.async_reload(account.entry_id)
     media = await media_source.async_resolve_media(hass, song["media_content_id"], None)
     assert media.mime_type == kind
 

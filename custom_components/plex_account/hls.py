@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import count
 import re
 import secrets
 from typing import Final
@@ -22,6 +23,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .access import async_stream
 from .api import (
+    Connection,
     Item,
     ItemType,
     PlexError,
@@ -44,8 +46,12 @@ PING_INTERVAL: Final = timedelta(seconds=30)
 MAX_TICKETS: Final = 32
 # Seconds that the end of all of them may take.
 STOP_TIMEOUT: Final = 2
-# Bytes of a playlist; that of a film of ten hours has a tenth.
-PLAYLIST_SIZE: Final = 1024 * 1024
+# Bytes of a playlist; that of ten hours of segments of a second has a quarter.
+PLAYLIST_SIZE: Final = 4 * 1024 * 1024
+# Seconds that a segment to which a player has jumped may take to be there, and between
+# two looks for it.
+SEGMENT_PATIENCE: Final = 5
+SEGMENT_PAUSE: Final = 0.25
 
 # What a playlist may name: files of its own session.
 _SESSION_FILE = re.compile(
@@ -67,6 +73,22 @@ _TAG_LINE = re.compile(
 _TRANSCODES: HassKey[dict[str, Transcode]] = HassKey(f"{DOMAIN}_transcodes")
 
 
+def _quality(connection: Connection | None) -> dict[str, str]:
+    """Return what a way to a server carries: kilobits per second, and a picture."""
+    bitrate, resolution = "8000", "1920x1080"
+    if connection and connection.relay:
+        # Plex lets a megabit through if the owner has no Plex Pass.
+        bitrate, resolution = "900", "720x480"
+    elif connection and connection.local:
+        # Above that not even what needs no new pictures is passed on as it is.
+        bitrate = "20000"
+    return {
+        "maxVideoBitrate": bitrate,
+        "videoResolution": resolution,
+        "location": "lan" if connection and connection.local else "wan",
+    }
+
+
 class Transcode:
     """A session of a server's transcoder, which ends once nobody fetches any more."""
 
@@ -75,35 +97,41 @@ class Transcode:
         hass: HomeAssistant,
         server: PlexServerCoordinator,
         item: Item,
+        number: int,
     ) -> None:
-        """Have an item's file made fit; nothing is sent yet."""
+        """Have an item's file made fit for a player; nothing is sent yet."""
         self.ticket = secrets.token_urlsafe()
         self.server = server
+        self.number = number
         self._hass = hass
         self._session = str(uuid4())
         kind = "music" if item.type is ItemType.TRACK else "video"
         self._path = f"/{kind}/:/transcode/universal"
         # One whom the server takes for a player that has begun something else is cut
-        # off, so each is one of its own.
+        # off, and each that it does not know yet is a new device to its owner.
         identity = {
-            "X-Plex-Client-Identifier": self._session,
+            "X-Plex-Client-Identifier": (
+                f"{server.identity.client_identifier}-player-{number}"
+            ),
             "X-Plex-Session-Identifier": self._session,
             "X-Plex-Platform": "Chrome",
         }
         # The server shows who plays what.
         self._headers = {**server.identity.headers, **identity}
+        # Of several versions the server chooses, and several parts it joins.
+        is_plain = len(item.files) == 1 and item.files[0].is_whole
+        index = "0" if is_plain else "-1"
         self._params = {
             "path": f"/library/metadata/{item.rating_key}",
-            "mediaIndex": "0",
-            "partIndex": "0",
+            "mediaIndex": index,
+            "partIndex": index,
             "protocol": "hls",
             "offset": "0",
             "directPlay": "0",
             "directStream": "1",
-            "maxVideoBitrate": "8000",
-            "videoResolution": "1920x1080",
+            # Else it takes seconds to begin elsewhere than at the beginning.
+            "fastSeek": "1",
             "subtitles": "none",
-            "location": "lan",
             "session": self._session,
             **identity,
         }
@@ -144,8 +172,9 @@ class Transcode:
             if self._playlist is None:
                 path = f"{self._path}/{MASTER_PLAYLIST}"
                 self._is_begun = True
-                async with await self._stream("GET", path, self._params) as answer:
-                    master = _lines(await read_stream(answer, PLAYLIST_SIZE))
+                params = self._params | _quality(self.server.data.connection)
+                async with await self._stream("GET", path, params) as answer:
+                    master = await self._async_lines(answer)
                 if async_get_transcode(self._hass, self.ticket) is not self:
                     # It was stopped meanwhile, maybe before it had begun.
                     await self._async_tell("stop")
@@ -166,8 +195,13 @@ class Transcode:
         Raises as `stream` does.
         """
         async with await self.stream("GET", name) as answer:
-            playlist = await read_stream(answer, PLAYLIST_SIZE)
-        return "".join(f"{line}\n" for line in _lines(playlist)).encode()
+            lines = await self._async_lines(answer)
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    async def _async_lines(self, answer: ClientResponse) -> list[str]:
+        """Read a playlist, of which there can be much."""
+        playlist = await read_stream(answer, PLAYLIST_SIZE)
+        return await self._hass.async_add_executor_job(_lines, playlist)
 
     async def stream(self, method: str, name: str) -> ClientResponse:
         """Return the answer for a file of the session, to be read and closed.
@@ -176,13 +210,20 @@ class Transcode:
         """
         if not self._is_own(name):
             raise PlexNotFoundError("Not of this session")
-        self._async_keep()
-        try:
-            return await self._stream(method, f"{self._path}/{name}")
-        except PlexNotFoundError:
-            # The server has ended it, and begins anew if it is asked to.
-            self._playlist = None
-            raise
+        is_playlist = name.endswith(PLAYLIST_SUFFIX)
+        gives_up_at = self._hass.loop.time() + (0 if is_playlist else SEGMENT_PATIENCE)
+        while async_get_transcode(self._hass, self.ticket) is self:
+            self._async_keep()
+            try:
+                return await self._stream(method, f"{self._path}/{name}")
+            except PlexNotFoundError:
+                if self._hass.loop.time() >= gives_up_at:
+                    # The server has ended it, and begins anew if it is asked to.
+                    self._playlist = None
+                    raise
+            # It has not come so far, after a jump.
+            await asyncio.sleep(SEGMENT_PAUSE)
+        raise PlexNotFoundError("It was stopped")
 
     def _is_own(self, name: str) -> bool:
         """Return if a file is one of this session."""
@@ -233,7 +274,9 @@ def async_open_transcode(
         server.config_entry.async_create_background_task(
             hass, others[0].async_stop(), f"{server.name} transcoder"
         )
-    transcode = Transcode(hass, server, item)
+    taken = {each.number for each in others}
+    number = next(number for number in count(1) if number not in taken)
+    transcode = Transcode(hass, server, item, number)
     transcodes[transcode.ticket] = transcode
     return f"/api/{DOMAIN}/hls/{transcode.ticket}/{MASTER_PLAYLIST}"
 

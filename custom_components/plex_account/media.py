@@ -125,7 +125,7 @@ def content_type(item: Item) -> str:
 def direct_file(item: Item) -> tuple[MediaFile, str] | None:
     """Return the first file that most players can play as it is, and its type."""
     for file in item.files:
-        if kind := _direct_type(item, file):
+        if file.is_whole and (kind := _direct_type(item, file)):
             return file, kind
     return None
 

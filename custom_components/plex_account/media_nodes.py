@@ -69,6 +69,7 @@ def page_node(
 ) -> BrowseMediaSource:
     """Return a page of items; the first is followed by all others."""
     films = Counter(each.title for each in page.items if each.type is ItemType.MOVIE)
+    discs = {each.parent_index for each in page.items if each.type is ItemType.TRACK}
     classes = {CLASSES[each.type] for each in page.items}
     media_class = classes.pop() if len(classes) == 1 else MediaClass.DIRECTORY
     others = range(PAGE_SIZE, page.total, PAGE_SIZE) if start == 0 else ()
@@ -77,7 +78,13 @@ def page_node(
         title,
         [
             *(
-                _item_node(hass, server, item, told=is_mixed or films[item.title] > 1)
+                _item_node(
+                    hass,
+                    server,
+                    item,
+                    told=is_mixed or films[item.title] > 1,
+                    disc_told=len(discs) > 1,
+                )
                 for item in page.items
                 if item.is_folder or item.files
             ),
@@ -113,14 +120,20 @@ def found_nodes(
 
 
 def _item_node(
-    hass: HomeAssistant, server: PlexServerCoordinator, item: Item, *, told: bool
+    hass: HomeAssistant,
+    server: PlexServerCoordinator,
+    item: Item,
+    *,
+    told: bool,
+    disc_told: bool = False,
 ) -> BrowseMediaSource:
     """Return an item, with what tells it from others of its title if that is wanted."""
     title = item.title
     if told and (more := subtitle(item)):
         title = f"{title} ({more})"
     elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
-        title = f"{item.index}. {title}"
+        disc = f"{item.parent_index}-" if disc_told and item.parent_index else ""
+        title = f"{disc}{item.index}. {title}"
     return BrowseMediaSource(
         domain=DOMAIN,
         identifier=item_identifier(server, item),

@@ -12,8 +12,6 @@ from functools import partial
 import re
 from typing import Final, override
 
-from aiohttp import hdrs
-
 from homeassistant.components.media_player import (
     BrowseError,
     MediaClass,
@@ -38,27 +36,19 @@ from .api import (
     PICTURE_TYPES,
     Item,
     ItemType,
-    MediaFile,
+    Page,
     PlexError,
     PlexLibrary,
     PlexResponseError,
-    PlexServerError,
     Shelf,
     read_stream,
 )
 from .const import DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
 from .errors import server_error_translation, translation
-from .hls import async_open_transcode
-from .media import (
-    PHOTO_PATH,
-    async_search,
-    direct_file,
-    media_path,
-    picture_params,
-    server_identifier,
-)
+from .media import PHOTO_PATH, async_search, picture_params, server_identifier
 from .media_nodes import SECTION_CLASSES, folder, found_nodes, page_node
+from .playing import async_play
 from .server_coordinator import PlexServerCoordinator
 from .texts import async_text
 
@@ -66,8 +56,6 @@ from .texts import async_text
 SEARCH_LIMIT: Final = 20
 # Bytes of a picture.
 IMAGE_SIZE: Final = 4 * 1024 * 1024
-# How Home Assistant's media panel wants HLS to be called.
-PANEL_HLS_TYPE: Final = "application/x-mpegURL"
 
 SHELVES: Final = {
     "continue_watching": Shelf.CONTINUE_WATCHING,
@@ -142,20 +130,7 @@ class PlexMediaSource(MediaSource):
         """Return where a player fetches an item: of Home Assistant."""
         with _told_as(Unresolvable):
             server, found = await self._async_item(item)
-            photo = found.thumb if found.type is ItemType.PHOTO else None
-            if not found.files or (found.type is ItemType.PHOTO and photo is None):
-                raise Unresolvable(**translation("not_playable", title=found.title))
-            if photo:
-                return PlayMedia(
-                    media_path(server, f"{PHOTO_PATH}{photo}"), "image/jpeg"
-                )
-            if direct := direct_file(found):
-                file, kind = direct
-                if await _is_handed_out(server, file):
-                    return PlayMedia(media_path(server, file.key), kind)
-            return PlayMedia(
-                async_open_transcode(self.hass, server, found), PANEL_HLS_TYPE
-            )
+            return await async_play(self.hass, server, found)
 
     # Home Assistant 2026.10 does not ask for it.
     async def async_get_media_image(
@@ -314,11 +289,7 @@ class PlexMediaSource(MediaSource):
                     )
                 )
             case _:
-                item, page = await ask(
-                    lambda library: _both(
-                        library.get_item(key), library.get_children(key, start)
-                    )
-                )
+                item, page = await ask(partial(_opened, key=key, start=start))
         return page_node(
             self.hass,
             server,
@@ -374,18 +345,10 @@ class PlexMediaSource(MediaSource):
         return page_node(self.hass, server, identifier, title, page, start)
 
 
-async def _is_handed_out(server: PlexServerCoordinator, file: MediaFile) -> bool:
-    """Return if a server does not insist on making a file smaller, as for a limit."""
-    try:
-        async with await async_stream(
-            server, "GET", file.key, headers={hdrs.RANGE: "bytes=0-0"}
-        ):
-            return True
-    except PlexServerError:
-        return False
-    except PlexError:
-        # The player will be told the same.
-        return True
+async def _opened(library: PlexLibrary, key: str, start: int) -> tuple[Item, Page]:
+    """Return an item, and a page of what belongs to it."""
+    item = await library.get_item(key)
+    return item, await library.get_children(item, start)
 
 
 def _once_each(servers: list[PlexServerCoordinator]) -> list[PlexServerCoordinator]:

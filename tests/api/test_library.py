@@ -75,12 +75,12 @@ async def test_kinds(
     stock(attic)
     library = PlexLibrary(pms)
     pages = [await library.get_items(key) for key in ("1", "2", "3", "4")]
-    series, artist, album = (page.items[0].rating_key for page in pages[1:])
+    series, artist, album = (page.items[0] for page in pages[1:])
     (season, _) = (await library.get_children(series)).items
     (record,) = (await library.get_children(artist)).items
     pages += [
-        await library.get_children(season.rating_key),
-        await library.get_children(record.rating_key),
+        await library.get_children(season),
+        await library.get_children(record),
         await library.get_children(album),
         await library.get_playlists(),
     ]
@@ -129,9 +129,44 @@ async def test_search(
     assert item.title == "Film 000"
     with pytest.raises(PlexNotFoundError):
         await library.get_item("1")
-    attic.library.watching = films.entries[:2]
+    attic.library.watching = films.entries[:20]
     page = await library.get_shelf(Shelf.CONTINUE_WATCHING)
-    assert [each.title for each in page.items] == ["Film 000", "7 seas"]
+    assert [each.title for each in page.items[:2]] == ["Film 000", "7 seas"]
+    assert len(page.items) == 20
+
+
+@both_formats
+async def test_albums(attic: MediaServer, pms: PlexServerClient) -> None:
+    """An artist has all albums, also those which the server leaves out at first."""
+    artist = Entry(1, "artist", "The Tins")
+    for key in range(2, 5):
+        artist.add(Entry(key, "album", f"Album {key}", is_single=key > 2))
+    other = Entry(10, "artist", "Others")
+    other.add(Entry(11, "album", "Another"))
+    attic.library.sections = [Section(7, "artist", "Music", [artist, other])]
+    library = PlexLibrary(pms)
+    page = await library.get_children(await library.get_item("1"))
+    assert [each.rating_key for each in page.items] == ["2", "3", "4"]
+
+
+@pytest.mark.parametrize("listed", [[], [{"type": "artist", "ratingKey": "1"}]])
+async def test_albums_unknown(
+    attic: MediaServer,
+    plex: PlexEmulator,
+    pms: PlexServerClient,
+    listed: list[dict[str, str]],
+) -> None:
+    """Of a server that can't list albums by artist, what belongs to one is shown."""
+    artist = Entry(1, "artist", "The Tins")
+    artist.add(Entry(2, "album", "Album"))
+    attic.library.sections = [Section(7, "artist", "Music", [artist])]
+    items = [each | {"title": "The Tins"} for each in listed]
+    body = orjson.dumps({"MediaContainer": {"Metadata": items}})
+    answer = Reply(Answer(200, body, JSON_TYPE))
+    plex.faults.add(answer, path="/library/sections/7/all")
+    library = PlexLibrary(pms)
+    page = await library.get_children(await library.get_item("1"))
+    assert [each.title for each in page.items] == ["Album"]
 
 
 @pytest.mark.parametrize(

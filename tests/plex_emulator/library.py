@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from .replies import Data
 
 ADDED_AT = 1731349749
+# How a list is told to be one of albums.
+ALBUMS = "9"
 # A player takes a text for no file.
 FILE = b"\0There is nothing to see."
 
@@ -19,12 +21,17 @@ class Entry:
     title: str
     year: int | None = None
     index: int | None = None
+    disc: int | None = None
     duration: int | None = None
     """Milliseconds."""
     files: list[tuple[str, bytes]] = field(default_factory=list)
     """The name and the content of each version."""
     codecs: tuple[str | None, str | None] = (None, None)
     """Those of the pictures and of the sound."""
+    is_split: bool = False
+    """Whether each version has a second part."""
+    is_single: bool = False
+    """Whether it is not listed among what belongs to its artist."""
     has_thumb: bool = True
     children: list[Entry] = field(default_factory=list)
     parent: Entry | None = None
@@ -69,8 +76,8 @@ class Entry:
         if self.parent:
             data["parentTitle"] = self.parent.title
             data["parentRatingKey"] = str(self.parent.key)
-            if self.parent.index is not None:
-                data["parentIndex"] = self.parent.index
+            if (index := self.disc or self.parent.index) is not None:
+                data["parentIndex"] = index
             if self.parent.parent:
                 data["grandparentTitle"] = self.parent.parent.title
         if self.children:
@@ -88,15 +95,14 @@ class Entry:
             media["videoCodec"] = video
         if audio:
             media["audioCodec"] = audio
-        media["Part"] = [
-            {
-                "id": 10 * self.key + number,
-                "key": self.part_path(number),
-                "file": f"/data/secret-disk/{name}",
-                "size": len(content),
-                "container": container,
-            }
-        ]
+        part: Data = {
+            "id": 10 * self.key + number,
+            "key": self.part_path(number),
+            "file": f"/data/secret-disk/{name}",
+            "size": len(content),
+            "container": container,
+        }
+        media["Part"] = [part, part | {"id": 1}] if self.is_split else [part]
         return media
 
 
@@ -143,6 +149,24 @@ class Library:
         """Return an item by its rating key."""
         known = (*self.entries(), *self.playlists)
         return next((entry for entry in known if str(entry.key) == key), None)
+
+    def listed(self, section: Section, kind: str, artist: str) -> list[Entry]:
+        """Return what a library lists: its entries, or all albums of an artist."""
+        if kind != ALBUMS:
+            return section.entries
+        return [
+            entry
+            for entry in self.entries()
+            if entry.type == "album"
+            and str(entry.parent and entry.parent.key) == artist
+        ]
+
+    def section_of(self, entry: Entry) -> Data:
+        """Return in which library something is, unless it is a playlist."""
+        for section in self.sections:
+            if any(entry in each.walk() for each in section.entries):
+                return {"librarySectionID": section.key}
+        return {}
 
     def section(self, key: str) -> Section | None:
         """Return a library by its key."""

@@ -284,7 +284,10 @@ class MediaServer(Host):
             case ["library", "sections", key, *rest] if section := library.section(key):
                 match rest:
                     case ["all"]:
-                        return self._page(received, section.entries)
+                        kind, artist = map(received.field, ("type", "artist.id"))
+                        return self._page(
+                            received, library.listed(section, kind, artist)
+                        )
                     case ["firstCharacter"] if section.by_character:
                         return self._reply(received, first_characters(section))
                     case ["firstCharacter", letter]:
@@ -305,16 +308,18 @@ class MediaServer(Host):
             case ["library", "metadata", key, *rest] if entry := library.find(key):
                 match rest:
                     case []:
-                        return self._page(received, [entry])
+                        item = entry.data() | library.section_of(entry)
+                        return self._reply(received, {"size": 1, "Metadata": [item]})
                     case ["children"]:
-                        return self._page(received, entry.children)
+                        children = [e for e in entry.children if not e.is_single]
+                        return self._page(received, children)
                     case ["thumb" | "art", *_]:
                         return _picture(entry.title)
             case ["library", "recentlyAdded"]:
                 return self._page(received, list(library.entries())[::-1])
             case ["hubs", "continueWatching"]:
                 hub = {"type": "mixed", "hubIdentifier": "continueWatching"}
-                hub |= page(library.watching, 0, None)
+                hub |= page(library.watching, 0, int(received.field("count") or 6))
                 return self._reply(received, {"size": 1, "Hub": [hub]})
             case ["hubs", "search"]:
                 return self._search(received)

@@ -17,6 +17,10 @@ PAGE_SIZE: Final = 100
 
 # What a list has at the most, whatever the server says, so that there is a last page.
 MAX_TOTAL: Final = 100_000
+# How Plex names albums where it lists items of one type.
+_ALBUMS: Final = "9"
+# Titles that somebody has begun, of which all are listed at a time.
+_MAX_HUB: Final = 500
 # Libraries of a server, or characters with which the titles of one begin.
 MAX_SECTIONS: Final = 500
 
@@ -62,10 +66,11 @@ class SectionType(StrEnum):
 class MediaFile:
     """A file of an item, and what is in it as far as players have to know it.
 
-    `key` is the path at the server.
+    `key` is the path at the server, `is_whole` whether there is no further part.
     """
 
     key: str
+    is_whole: bool
     container: str | None
     video_codec: str | None
     audio_codec: str | None
@@ -75,12 +80,14 @@ class MediaFile:
 class Item:
     """A film, an episode, an album or whatever a list has.
 
+    `section` is the key of its library, where the list tells it.
     `duration` is in seconds, `index` the number within what it belongs to. `files` are
     empty where the list does not tell, or there is nothing to play. `is_folder` says
     that it has children.
     """
 
     rating_key: str
+    section: str | None
     type: ItemType
     title: str
     parent_title: str | None
@@ -105,6 +112,7 @@ class Item:
         duration = integer(data, "duration")
         return cls(
             rating_key=key,
+            section=_key(data, "librarySectionID"),
             type=ItemType(kind),
             title=title,
             parent_title=text(data, "parentTitle"),
@@ -212,19 +220,32 @@ class PlexLibrary:
         )
         return await self._get_page(path, start, {"sort": "titleSort"})
 
-    async def get_children(self, rating_key: str, start: int = 0) -> Page:
+    async def get_children(self, item: Item, start: int = 0) -> Page:
         """Return a page of what belongs to an item.
 
-        Source: GET /library/metadata/{ratingKey}/children.
+        Source: GET /library/metadata/{ratingKey}/children. That of an artist lacks
+        singles, live albums and the like, so first GET /library/sections/{key}/all.
         """
-        return await self._get_page(f"library/metadata/{rating_key}/children", start)
+        if item.type is ItemType.ARTIST and item.section:
+            page = await self._get_page(
+                f"library/sections/{item.section}/all",
+                start,
+                {"type": _ALBUMS, "artist.id": item.rating_key, "sort": "year:desc"},
+            )
+            if page.items and page.items[0].type is ItemType.ALBUM:
+                return page
+        path = f"library/metadata/{item.rating_key}/children"
+        return await self._get_page(path, start)
 
     async def get_shelf(self, shelf: Shelf, start: int = 0) -> Page:
         """Return a page of a list that the server keeps.
 
         Source: GET /hubs/continueWatching and GET /library/recentlyAdded.
         """
-        return await self._get_page(shelf, start)
+        # A hub has but a few unless it is told how many, and all on one page.
+        is_hub = shelf is Shelf.CONTINUE_WATCHING
+        params = {"count": str(_MAX_HUB)} if is_hub else None
+        return await self._get_page(shelf, start, params)
 
     async def get_playlists(self, start: int = 0) -> Page:
         """Return a page of the playlists. Source: GET /playlists."""
@@ -310,12 +331,14 @@ def _files(data: dict[str, Json]) -> list[MediaFile]:
     return [
         MediaFile(
             key=key,
+            is_whole=len(parts) == 1,
             container=text(part, "container") or text(media, "container"),
             video_codec=text(media, "videoCodec"),
             audio_codec=text(media, "audioCodec"),
         )
         for media in objects(data.get("Media"))
-        for part in objects(media.get("Part"))[:1]
+        for parts in (objects(media.get("Part")),)
+        for part in parts[:1]
         if (key := part_path(text(part, "key")))
     ]
 
