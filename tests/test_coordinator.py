@@ -427,6 +427,23 @@ async def test_claimed_again(
     assert attic.transient_tokens
 
 
+async def test_not_signed_out_after_all(
+    hass: HomeAssistant, plex: PlexEmulator, tick: Tick, loaded: MockConfigEntry
+) -> None:
+    """Nobody has to sign in again as somebody else has answered in plex.tv's place."""
+    rule = plex.faults.add(error(401, kind="html"), host="plex.tv")
+    await tick(ACCOUNT_POLL)
+    assert hass.config_entries.flow.async_progress()
+    assert ir.async_get(hass).issues
+    assert state_of(hass, PLEX_PASS) == STATE_UNAVAILABLE
+    await tick(ACCOUNT_POLL)
+    plex.faults.remove(rule)
+    await tick(ACCOUNT_POLL)
+    assert not hass.config_entries.flow.async_progress()
+    assert not ir.async_get(hass).issues
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+
+
 async def test_no_token_for_who_is_signed_out(
     hass: HomeAssistant,
     plex: PlexEmulator,

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
-from . import Tick, perform, setup_integration, state_of
+from . import Tick, follow, perform, setup_integration, state_of
 from .const import ACCOUNT_POLL, SERVER_POLL
 from .listeners import hide
 from .plex_emulator import (
@@ -53,6 +53,24 @@ async def test_server_too_old(
     assert version == r"1\.15\.3\.876\-ad6e39743"
     attic.listing.product_version = "1.15.4.993-bb5bdc7b2"
     await tick(SERVER_POLL)
+    assert keys(hass) == []
+
+
+async def test_too_old_for_nobody(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    library: MediaServer,
+    config_entry: MockConfigEntry,
+) -> None:
+    """Nobody updates a server that is long gone, or that is somebody else's."""
+    gone = await plex.add_server("Gone", owner=ada)
+    await gone.stop()
+    gone.listing.presence = False
+    for server in (gone, library):
+        server.listing.product_version = "1.15.3.876-ad6e39743"
+    await setup_integration(hass, config_entry)
+    await follow(hass, config_entry, library)
     assert keys(hass) == []
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import random
 from typing import override
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntry
 from homeassistant.const import CONF_TOKEN, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, HomeAssistantError
@@ -180,8 +180,16 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
     @callback
     @override
     def _async_refresh_finished(self) -> None:
-        """Let the servers know whether their names could be told at all."""
+        """Tell what was found out about plex.tv and the sign-in."""
         super()._async_refresh_finished()
+        if self.is_signed_out:
+            # It may have been somebody else who answered, as at a public network.
+            self._schedule_refresh()
+        elif self.last_update_success:
+            for flow in self.config_entry.async_get_active_flows(
+                self.hass, {SOURCE_REAUTH}
+            ):
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
         for server in self.servers.values():
             server.async_set_plex_tv(
                 answers=self.last_update_success, signed_out=self.is_signed_out

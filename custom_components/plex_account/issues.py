@@ -34,9 +34,14 @@ def _is_old(version: str) -> bool:
         return False
 
 
-def _is_too_old(data: PlexServerData) -> bool:
-    """Return if the server can't look sources up."""
-    return _is_old(data.version or "")
+def _is_too_old(data: PlexServerData) -> bool | None:
+    """Return if the server can't look sources up, for which only an own one is asked.
+
+    What plex.tv tells of one that has never been reached may be long out of date.
+    """
+    if data.server is None:
+        return None
+    return data.resource.owned and _is_old(data.version or "")
 
 
 def _is_unclaimed(data: PlexServerData) -> bool | None:

@@ -187,7 +187,7 @@ class PlexServerClient:
         published = await self.request(":/prefs", DETAILS_SIZE, is_published)
         return await self.request(
             "myplex/account",
-            TOKEN_SIZE,
+            DETAILS_SIZE,
             partial(ServerAccount.from_json, published=published),
         )
 
