@@ -683,12 +683,12 @@ async def test_link_unknown_error(
 async def test_link_closed(
     hass: HomeAssistant, plex: PlexEmulator, lin: Account
 ) -> None:
-    """Closing the dialog stops the polling at once."""
+    """Closing the dialog stops the polling, after one more look."""
     result = await start(hass, "password")
     result = await configure(hass, result, with_code(plex))
     await until(lambda: len(plex.requests.matching(path=f"{PINS}/*")) > 1)
     hass.config_entries.flow.async_abort(result["flow_id"])
-    await asyncio.sleep(0)
+    await hass.async_block_till_done(wait_background_tasks=True)
     asked = len(plex.requests)
     await asyncio.sleep(0.1)
     assert len(plex.requests) == asked
@@ -700,13 +700,41 @@ async def test_link_closed_after_use(
     """A token that was fetched for a dialog that is closed then is given back."""
     result = await start(hass, "password")
     result = await configure(hass, result, with_code(plex))
-    plex.faults.add(Delay(5), path="/api/v2/user")
+    plex.faults.add(Delay(5), path="/api/v2/user", times=1)
     plex.claim_pin(plex.tv.pins[0].code, lin)
     await until(lambda: bool(plex.requests.matching(path="/api/v2/user")))
     assert plex.tv.tokens_of(lin)
     hass.config_entries.flow.async_abort(result["flow_id"])
     await hass.async_block_till_done(wait_background_tasks=True)
     assert not plex.tv.tokens_of(lin)
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_link_closed_before_it_is_known(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    told: bool,
+) -> None:
+    """Who closes the dialog just after using the code stays signed in all the same.
+
+    If plex.tv does not tell that it was used, a new sign-in is asked for.
+    """
+    await setup_integration(hass, config_entry)
+    again = await config_entry.start_reconfigure_flow(hass)
+    result = await configure(hass, again, {"next_step_id": "link"})
+    plex.claim_pin(plex.tv.pins[0].code, ada)
+    (token,) = plex.tv.tokens_of(ada)
+    assert token.text != config_entry.data[CONF_TOKEN]
+    if not told:
+        plex.faults.add(error(503), path="/api/v2/pins/*")
+    hass.config_entries.flow.async_abort(result["flow_id"])
+    await hass.async_block_till_done(wait_background_tasks=True)
+    await config_entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert (config_entry.data[CONF_TOKEN] == token.text) is told
+    assert bool(hass.config_entries.flow.async_progress()) is not told
 
 
 @pytest.fixture(params=["reauth", "restart", "reconfigure"])

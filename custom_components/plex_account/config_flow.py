@@ -272,14 +272,33 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         self._removed = True
         if self._entry and self._has_still_to_sign_in(self._entry):
             self._entry.async_start_reauth(self.hass)
-        client = self._signed_in
         if self._pin:
-            self._pin.task.cancel()
-            client = client or self._pin.client
-        if client and client.token:
             self.hass.async_create_background_task(
-                async_sign_out(client), "Plex sign-out"
+                self._async_end(self._pin), "Plex PIN"
             )
+        if self._signed_in and not (self._pin and self._pin.client is self._signed_in):
+            self.hass.async_create_background_task(
+                async_sign_out(self._signed_in), "Plex sign-out"
+            )
+
+    async def _async_end(self, pin: PinSignIn) -> None:
+        """Give a token back that comes too late, if that of the entry is still good."""
+        user, entries = await pin.async_end(), self.hass.config_entries
+        entry = self._entry and entries.async_get_entry(self._entry.entry_id)
+        if user and entry and entry.unique_id == user.uuid:
+            # plex.tv has replaced it, as for the same device.
+            entries.async_update_entry(entry, data=self._data(pin.client))
+            entries.async_schedule_reload(entry.entry_id)
+        elif pin.client.token:
+            await async_sign_out(pin.client)
+
+    def _data(self, client: PlexTvClient) -> dict[str, str | None]:
+        """Return what an entry keeps of a sign-in."""
+        return {
+            CONF_TOKEN: client.token,
+            CONF_CLIENT_IDENTIFIER: self._client_identifier,
+            CONF_SERVER_URL: self._server_url,
+        }
 
     @callback
     def _has_still_to_sign_in(self, entry: PlexConfigEntry) -> bool:
@@ -438,11 +457,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             raise UnknownFlow
         await self.async_set_unique_id(user.uuid)
         title = user.title or user.username or user.uuid
-        data = {
-            CONF_TOKEN: self._signed_in.token,
-            CONF_CLIENT_IDENTIFIER: self._client_identifier,
-            CONF_SERVER_URL: self._server_url,
-        }
+        data = self._data(self._signed_in)
         if entry := self._entry:
             self._is_wrong_account = entry.unique_id != user.uuid
             self._abort_if_unique_id_mismatch(

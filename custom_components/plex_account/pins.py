@@ -41,6 +41,22 @@ class PinSignIn:
         """Do not wait for the next look: there is news."""
         self._look_now.set()
 
+    async def async_end(self) -> User | None:
+        """Wait no longer; return who has claimed the PIN just now, if anybody has."""
+        self.task.cancel()
+        try:
+            return await self._async_look()
+        except PlexError as err:
+            LOGGER.debug("Nobody knows whether a Plex PIN was claimed: %s", err)
+            return None
+
+    async def _async_look(self) -> User | None:
+        """Return the user who has claimed the PIN, None if nobody has."""
+        if self.client.token is None:
+            pin = await self.client.get_pin(self.pin.id)
+            self.client.token = pin.auth_token
+        return await self.client.get_user() if self.client.token else None
+
     async def _async_wait(self) -> User | None:
         """Return the user who claims the PIN, None when it has expired."""
         loop = asyncio.get_running_loop()
@@ -50,11 +66,8 @@ class PinSignIn:
             await self._async_pause(min(interval, left))
             interval = min(interval * POLL_BACKOFF, POLL_MAX_INTERVAL)
             try:
-                if self.client.token is None:
-                    pin = await self.client.get_pin(self.pin.id)
-                    self.client.token = pin.auth_token
-                if self.client.token is not None:
-                    return await self.client.get_user()
+                if user := await self._async_look():
+                    return user
             except PlexNotFoundError, PlexAuthenticationError:
                 break
             except PlexError as err:
