@@ -894,6 +894,36 @@ async def test_removed_while_it_is_open(
     assert left["flow_id"] == another["flow_id"]
 
 
+@pytest.mark.parametrize("way", ["link", "password"])
+async def test_closed_while_plex_answers(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    ada: Account,
+    config_entry: MockConfigEntry,
+    way: str,
+) -> None:
+    """Who closes the dialog while Plex signs in stays signed in; no code is awaited."""
+    await setup_integration(hass, config_entry)
+    again = await config_entry.start_reconfigure_flow(hass)
+    if way == "link":
+        rule = plex.faults.add(Delay(0.2), path=PINS)
+        going = configure(hass, again, {"next_step_id": "link"})
+    else:
+        result = await choose(hass, again, "password")
+        rule = plex.faults.add(Delay(0.2), path=SIGN_IN)
+        going = configure(hass, result, credentials(plex))
+    task = hass.async_create_task(going)
+    await until(lambda: rule.hits > 0)
+    hass.config_entries.flow.async_abort(again["flow_id"])
+    with pytest.raises(UnknownFlow):
+        await task
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (token,) = plex.tv.tokens_of(ada)
+    assert config_entry.data[CONF_TOKEN] == token.text
+    assert config_entry.state is ConfigEntryState.LOADED
+    assert not plex.requests.matching(path=f"{PINS}/*")
+
+
 async def test_again_with_another_account(
     hass: HomeAssistant,
     plex: PlexEmulator,

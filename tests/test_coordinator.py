@@ -444,6 +444,23 @@ async def test_not_signed_out_after_all(
     assert state_of(hass, PLEX_PASS) == STATE_ON
 
 
+async def test_signing_in_already(
+    hass: HomeAssistant, plex: PlexEmulator, tick: Tick, loaded: MockConfigEntry
+) -> None:
+    """Who has begun to sign in again is not interrupted."""
+    rule = plex.faults.add(error(401, kind="html"), path="/api/v2/user")
+    await tick(ACCOUNT_POLL)
+    plex.faults.remove(rule)
+    (flow,) = hass.config_entries.flow.async_progress()
+    await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"next_step_id": "password"}
+    )
+    await tick(ACCOUNT_POLL)
+    assert state_of(hass, PLEX_PASS) == STATE_ON
+    (left,) = hass.config_entries.flow.async_progress()
+    assert left["flow_id"] == flow["flow_id"]
+
+
 async def test_no_token_for_who_is_signed_out(
     hass: HomeAssistant,
     plex: PlexEmulator,

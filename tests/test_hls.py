@@ -24,6 +24,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 
 from . import PATIENCE, Tick, setup_integration, until
+from .const import CLIENT_IDENTIFIER
 from .plex_emulator import Delay, Ending, MediaServer, PlexEmulator, Vanish, error
 from .plex_emulator.library import Entry, Section
 from .plex_emulator.transcoder import MASTER
@@ -150,6 +151,8 @@ async def test_play(
     assert all(asked.token.startswith("transient-") for asked in (first, *others))
     clients = {asked.value("X-Plex-Client-Identifier") for asked in plex.requests}
     assert clients == {client}
+    # Who knows that of the account could take part in its signing in.
+    assert CLIENT_IDENTIFIER not in str([(r.headers, r.query) for r in plex.requests])
 
 
 @pytest.mark.parametrize(
@@ -235,8 +238,13 @@ async def test_jump(
     rule = plex.faults.add(error(404), path="/video/*/00000.ts")
     waiting = asyncio.ensure_future(player.get(segment))
     await until(lambda: rule.hits > 1)
+    transcode = async_get_transcode(hass, path.split("/")[4])
     await async_stop_transcodes(hass)
     assert (await waiting).status == HTTPStatus.NOT_FOUND
+    # Nor does one begin whose turn comes too late.
+    assert transcode
+    with pytest.raises(PlexNotFoundError):
+        await transcode.async_start()
 
 
 @pytest.mark.parametrize("end", ["time", "unload", "stop"])

@@ -255,6 +255,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             LOGGER.exception("Unexpected error while waiting for a Plex PIN")
             return self._show_address_form("link", {"base": "unknown"})
         if user is None:
+            self._pin = None
             return await self.async_step_pin_expired()
         self._signed_in = self._pin.client
         return await self._async_finish(user)
@@ -276,21 +277,29 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             self.hass.async_create_background_task(
                 self._async_end(self._pin), "Plex PIN"
             )
-        if self._signed_in and not (self._pin and self._pin.client is self._signed_in):
+        elif self._signed_in:
             self.hass.async_create_background_task(
                 async_sign_out(self._signed_in), "Plex sign-out"
             )
 
     async def _async_end(self, pin: PinSignIn) -> None:
-        """Give a token back that comes too late, if that of the entry is still good."""
-        user, entries = await pin.async_end(), self.hass.config_entries
+        """Look once more for who has claimed a PIN, as the dialog is closed."""
+        user = await pin.async_end()
+        if pin.client.token:
+            await self._async_sign_in_late(pin.client, user)
+
+    async def _async_sign_in_late(
+        self, client: PlexTvClient, user: User | None
+    ) -> None:
+        """Keep a token that comes late for the entry's account, else give it back."""
+        entries = self.hass.config_entries
         entry = self._entry and entries.async_get_entry(self._entry.entry_id)
         if user and entry and entry.unique_id == user.uuid:
-            # plex.tv has replaced it, as for the same device.
-            entries.async_update_entry(entry, data=self._data(pin.client))
+            # plex.tv has put it in the place of the one that this device had.
+            entries.async_update_entry(entry, data=self._data(client))
             entries.async_schedule_reload(entry.entry_id)
-        elif pin.client.token:
-            await async_sign_out(pin.client)
+        else:
+            await async_sign_out(client)
 
     def _data(self, client: PlexTvClient) -> dict[str, str | None]:
         """Return what an entry keeps of a sign-in."""
@@ -428,6 +437,8 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             LOGGER.exception("Unexpected error while getting a Plex PIN")
             errors["base"] = "unknown"
             return None
+        if self._removed:
+            raise UnknownFlow
         if self._pin:
             self._pin.task.cancel()
         self._pin = PinSignIn(self.hass, client, pin)
@@ -453,7 +464,7 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         assert self._signed_in
         if self._removed:
             # The dialog was closed while plex.tv was signing in.
-            await async_sign_out(self._signed_in)
+            await self._async_sign_in_late(self._signed_in, user)
             raise UnknownFlow
         await self.async_set_unique_id(user.uuid)
         title = user.title or user.username or user.uuid

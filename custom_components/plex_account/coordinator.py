@@ -185,15 +185,22 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         if self.is_signed_out:
             # It may have been somebody else who answered, as at a public network.
             self._schedule_refresh()
-        elif self.last_update_success:
-            for flow in self.config_entry.async_get_active_flows(
-                self.hass, {SOURCE_REAUTH}
-            ):
-                self.hass.config_entries.flow.async_abort(flow["flow_id"])
+        elif self.last_update_success and not self._shutdown_requested:
+            self._async_take_back_reauth()
         for server in self.servers.values():
             server.async_set_plex_tv(
                 answers=self.last_update_success, signed_out=self.is_signed_out
             )
+
+    @callback
+    def _async_take_back_reauth(self) -> None:
+        """Ask nobody for a sign-in that is not needed, unless he has begun with it."""
+        flows = self.hass.config_entries.flow
+        for flow in self.config_entry.async_get_active_flows(
+            self.hass, {SOURCE_REAUTH}
+        ):
+            if flow.get("step_id") == "reauth_confirm":
+                flows.async_abort(flow["flow_id"])
 
     async def _async_fetch(self) -> PlexAccountData:
         """Fetch the account's details and its servers at the same time."""

@@ -32,6 +32,7 @@ from .api import (
     read_stream,
 )
 from .const import DOMAIN, LOGGER
+from .identity import identity_at_server
 from .server_coordinator import PlexServerCoordinator
 
 MASTER_PLAYLIST: Final = "start.m3u8"
@@ -73,19 +74,19 @@ _TAG_LINE = re.compile(
 _TRANSCODES: HassKey[dict[str, Transcode]] = HassKey(f"{DOMAIN}_transcodes")
 
 
-def _quality(connection: Connection | None) -> dict[str, str]:
+def _quality(connection: Connection) -> dict[str, str]:
     """Return what a way to a server carries: kilobits per second, and a picture."""
     bitrate, resolution = "8000", "1920x1080"
-    if connection and connection.relay:
+    if connection.relay:
         # Plex lets a megabit through if the owner has no Plex Pass.
         bitrate, resolution = "900", "720x480"
-    elif connection and connection.local:
+    elif connection.local:
         # Above that not even what needs no new pictures is passed on as it is.
         bitrate = "20000"
     return {
         "maxVideoBitrate": bitrate,
         "videoResolution": resolution,
-        "location": "lan" if connection and connection.local else "wan",
+        "location": "lan" if connection.local else "wan",
     }
 
 
@@ -109,15 +110,15 @@ class Transcode:
         self._path = f"/{kind}/:/transcode/universal"
         # One whom the server takes for a player that has begun something else is cut
         # off, and each that it does not know yet is a new device to its owner.
-        identity = {
-            "X-Plex-Client-Identifier": (
-                f"{server.identity.client_identifier}-player-{number}"
-            ),
+        identity = identity_at_server(
+            server.identity, f"{server.data.resource.client_identifier}/{number}"
+        )
+        player = {
             "X-Plex-Session-Identifier": self._session,
             "X-Plex-Platform": "Chrome",
         }
         # The server shows who plays what.
-        self._headers = {**server.identity.headers, **identity}
+        self._headers = {**identity.headers, **player}
         # Of several versions the server chooses, and several parts it joins.
         is_plain = len(item.files) == 1 and item.files[0].is_whole
         index = "0" if is_plain else "-1"
@@ -133,7 +134,8 @@ class Transcode:
             "fastSeek": "1",
             "subtitles": "none",
             "session": self._session,
-            **identity,
+            "X-Plex-Client-Identifier": identity.client_identifier,
+            **player,
         }
         self._playlist: str | None = None
         self._starting = asyncio.Lock()
@@ -166,13 +168,16 @@ class Transcode:
         There is but one for all that a player can choose from, so that it need not.
         Raises as async_stream does.
         """
+        if async_get_transcode(self._hass, self.ticket) is not self:
+            raise PlexNotFoundError("It was stopped")
         self._async_keep()
         # Asked for once more, the server would begin anew.
         async with self._starting:
             if self._playlist is None:
                 path = f"{self._path}/{MASTER_PLAYLIST}"
                 self._is_begun = True
-                params = self._params | _quality(self.server.data.connection)
+                access = await self.server.async_get_access()
+                params = self._params | _quality(access.connection)
                 async with await self._stream("GET", path, params) as answer:
                     master = await self._async_lines(answer)
                 if async_get_transcode(self._hass, self.ticket) is not self:

@@ -149,11 +149,15 @@ async def test_albums(attic: MediaServer, pms: PlexServerClient) -> None:
     assert [each.rating_key for each in page.items] == ["2", "3", "4"]
 
 
-@pytest.mark.parametrize("listed", [[], [{"type": "artist", "ratingKey": "1"}]])
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [(200, []), (200, [{"type": "artist", "ratingKey": "1"}]), (400, []), (404, [])],
+)
 async def test_albums_unknown(
     attic: MediaServer,
     plex: PlexEmulator,
     pms: PlexServerClient,
+    status: int,
     listed: list[dict[str, str]],
 ) -> None:
     """Of a server that can't list albums by artist, what belongs to one is shown."""
@@ -162,7 +166,7 @@ async def test_albums_unknown(
     attic.library.sections = [Section(7, "artist", "Music", [artist])]
     items = [each | {"title": "The Tins"} for each in listed]
     body = orjson.dumps({"MediaContainer": {"Metadata": items}})
-    answer = Reply(Answer(200, body, JSON_TYPE))
+    answer = Reply(Answer(status, body, JSON_TYPE))
     plex.faults.add(answer, path="/library/sections/7/all")
     library = PlexLibrary(pms)
     page = await library.get_children(await library.get_item("1"))

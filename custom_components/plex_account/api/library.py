@@ -1,13 +1,14 @@
 """What a server's library holds, as far as it can be browsed, searched and played."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 import re
 from typing import Final, Self
 
-from .exceptions import PlexNotFoundError
+from .exceptions import PlexNotFoundError, PlexResponseError
 from .http import LIST_SIZE
 from .reading import Json, integer, objects, root, text
 from .server import PlexServerClient
@@ -227,13 +228,14 @@ class PlexLibrary:
         singles, live albums and the like, so first GET /library/sections/{key}/all.
         """
         if item.type is ItemType.ARTIST and item.section:
-            page = await self._get_page(
-                f"library/sections/{item.section}/all",
-                start,
-                {"type": _ALBUMS, "artist.id": item.rating_key, "sort": "year:desc"},
-            )
-            if page.items and page.items[0].type is ItemType.ALBUM:
-                return page
+            path = f"library/sections/{item.section}/all"
+            of_artist = {"type": _ALBUMS, "artist.id": item.rating_key}
+            with suppress(PlexNotFoundError, PlexResponseError):
+                page = await self._get_page(
+                    path, start, {**of_artist, "sort": "year:desc"}
+                )
+                if page.items and page.items[0].type is ItemType.ALBUM:
+                    return page
         path = f"library/metadata/{item.rating_key}/children"
         return await self._get_page(path, start)
 
@@ -242,10 +244,11 @@ class PlexLibrary:
 
         Source: GET /hubs/continueWatching and GET /library/recentlyAdded.
         """
-        # A hub has but a few unless it is told how many, and all on one page.
-        is_hub = shelf is Shelf.CONTINUE_WATCHING
-        params = {"count": str(_MAX_HUB)} if is_hub else None
-        return await self._get_page(shelf, start, params)
+        if shelf is Shelf.CONTINUE_WATCHING:
+            # A hub has but a few unless it is told how many, and no pages.
+            count = {"count": str(_MAX_HUB)}
+            return await self._get(shelf, partial(_page, start=start), count)
+        return await self._get_page(shelf, start)
 
     async def get_playlists(self, start: int = 0) -> Page:
         """Return a page of the playlists. Source: GET /playlists."""
