@@ -439,8 +439,6 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
             return None
         if self._removed:
             raise UnknownFlow
-        if self._pin:
-            self._pin.task.cancel()
         self._pin = PinSignIn(self.hass, client, pin)
         return self._pin
 
