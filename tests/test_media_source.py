@@ -502,8 +502,7 @@ async def test_search(panel: Panel) -> None:
         "search_media",
         ROOT,
         search_query="light",
-        # As a text, as the frontend does.
-        media_filter_classes=["image"],  # type: ignore[arg-type]
+        media_filter_classes=["image"],  # type: ignore[arg-type] # as the frontend does
     )
     assert [each["media_class"] for each in found["result"]["result"]] == ["image"]
 
