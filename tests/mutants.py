@@ -66,6 +66,7 @@ ELSEWHERE = {
     "media_nodes": ("media_source",),
     "options_flow": ("options_flow", "init"),
     "pins": ("config_flow",),
+    "playing": ("media_source", "hls"),
     "sensor": ("entity", "init", "options_flow"),
     "server_coordinator": (
         *("coordinator", "push", "init", "repairs", "button"),
