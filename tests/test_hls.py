@@ -416,13 +416,16 @@ async def test_head(player: Player, path: str) -> None:
 
 
 async def test_ended_by_the_server(
-    player: Player, attic: MediaServer, path: str
+    player: Player, plex: PlexEmulator, attic: MediaServer, path: str
 ) -> None:
     """A session that a server has forgotten begins anew when a player tries again."""
     assert await lines(player, path)
     attic.transcoder.sessions.clear()
+    plex.requests.clear()
     async with player.get(path) as answer:
         assert answer.status == HTTPStatus.NOT_FOUND
+    # A playlist is there from the beginning.
+    assert len(plex.requests) == 1
     assert await lines(player, path)
 
 

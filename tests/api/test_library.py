@@ -136,7 +136,9 @@ async def test_search(
 
 
 @both_formats
-async def test_albums(attic: MediaServer, pms: PlexServerClient) -> None:
+async def test_albums(
+    attic: MediaServer, plex: PlexEmulator, pms: PlexServerClient
+) -> None:
     """An artist has all albums, also those which the server leaves out at first."""
     artist = Entry(1, "artist", "The Tins")
     for key in range(2, 5):
@@ -147,6 +149,8 @@ async def test_albums(attic: MediaServer, pms: PlexServerClient) -> None:
     library = PlexLibrary(pms)
     page = await library.get_children(await library.get_item("1"))
     assert [each.rating_key for each in page.items] == ["2", "3", "4"]
+    (asked,) = plex.requests.matching(path="/library/sections/7/all")
+    assert asked.query["sort"] == "year:desc"
 
 
 @pytest.mark.parametrize(
