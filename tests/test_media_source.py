@@ -631,7 +631,8 @@ async def test_what_plays_as_it_is(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(503, HLS), (509, HLS), (404, HLS), (403, "video/mp4")]
+    ("status", "kind"),
+    [(503, HLS), (509, HLS), (404, HLS), (403, "video/mp4"), (200, "video/mp4")],
 )
 async def test_not_handed_out(
     hass: HomeAssistant, panel: Panel, plex: PlexEmulator, status: int, kind: str

@@ -106,7 +106,7 @@ def found_nodes(
 ) -> list[BrowseMediaSource]:
     """Return what a search has found, and which server has it if several do."""
     shown = [
-        (server, _item_node(hass, server, item, told=True))
+        (server, _item_node(hass, server, item, told=True, disc_told=False))
         for server, item in found
         if item.is_folder or item.files
     ]
@@ -125,7 +125,7 @@ def _item_node(
     item: Item,
     *,
     told: bool,
-    disc_told: bool = False,
+    disc_told: bool,
 ) -> BrowseMediaSource:
     """Return an item, with what tells it from others of its title if that is wanted."""
     title = item.title
