@@ -370,6 +370,25 @@ async def test_long_lists(panel: Panel, attic: MediaServer, plex: PlexEmulator) 
         assert starts - {"", "0"} == (set() if is_hub else {"100"})
 
 
+async def test_artist(panel: Panel, attic: MediaServer, plex: PlexEmulator) -> None:
+    """An artist has singles, too, unless the server can't tell who made them."""
+    artist = Entry(1, "artist", "The Tins")
+    artist.add(Entry(2, "album", "Album"))
+    artist.add(Entry(3, "album", "Single", is_single=True))
+    attic.library.sections = [Section(7, "artist", "Music", [artist])]
+    path = ("Attic", "Music", "The Tins")
+    node = await panel.open(*path)
+    assert (node["title"], titles_of(node)) == ("The Tins", ["Album", "Single"])
+    plex.faults.add(
+        Reply(json_answer({"MediaContainer": {"Metadata": [artist.data()]}})),
+        path="/library/metadata/1",
+        times=1,
+    )
+    assert titles_of(await panel.browse(node["media_content_id"])) == ["Album"]
+    plex.faults.add(error(400), path="/library/sections/7/all")
+    assert titles_of(await panel.browse(node["media_content_id"])) == ["Album"]
+
+
 async def test_endless_library(panel: Panel, plex: PlexEmulator) -> None:
     """However many items a server says that it has, the panel opens."""
     films = child(await panel.open("Attic"), "Films")

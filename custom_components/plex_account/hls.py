@@ -157,7 +157,12 @@ class Transcode:
 
     @callback
     def _async_keep(self) -> None:
-        """Let the ticket be good for another while, and others make room before."""
+        """Let the ticket be good for another while, and others make room before.
+
+        Raises PlexNotFoundError if it is worthless by now.
+        """
+        if async_get_transcode(self._hass, self.ticket) is not self:
+            raise PlexNotFoundError("It was stopped")
         transcodes = self._hass.data[_TRANSCODES]
         transcodes[self.ticket] = transcodes.pop(self.ticket)
         self._used_at = self._hass.loop.time()
@@ -168,8 +173,6 @@ class Transcode:
         There is but one for all that a player can choose from, so that it need not.
         Raises as async_stream does.
         """
-        if async_get_transcode(self._hass, self.ticket) is not self:
-            raise PlexNotFoundError("It was stopped")
         self._async_keep()
         # Asked for once more, the server would begin anew.
         async with self._starting:
@@ -180,10 +183,12 @@ class Transcode:
                 params = self._params | _quality(access.connection)
                 async with await self._stream("GET", path, params) as answer:
                     master = await self._async_lines(answer)
-                if async_get_transcode(self._hass, self.ticket) is not self:
+                try:
+                    self._async_keep()
+                except PlexNotFoundError:
                     # It was stopped meanwhile, maybe before it had begun.
                     await self._async_tell("stop")
-                    raise PlexNotFoundError("It was stopped")
+                    raise
                 playlists = (
                     name
                     for name in master
@@ -217,7 +222,7 @@ class Transcode:
             raise PlexNotFoundError("Not of this session")
         is_playlist = name.endswith(PLAYLIST_SUFFIX)
         gives_up_at = self._hass.loop.time() + (0 if is_playlist else SEGMENT_PATIENCE)
-        while async_get_transcode(self._hass, self.ticket) is self:
+        while True:
             self._async_keep()
             try:
                 return await self._stream(method, f"{self._path}/{name}")
@@ -228,7 +233,6 @@ class Transcode:
                     raise
             # It has not come so far, after a jump.
             await asyncio.sleep(SEGMENT_PAUSE)
-        raise PlexNotFoundError("It was stopped")
 
     def _is_own(self, name: str) -> bool:
         """Return if a file is one of this session."""

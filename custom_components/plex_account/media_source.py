@@ -347,8 +347,10 @@ class PlexMediaSource(MediaSource):
 
 async def _opened(library: PlexLibrary, key: str, start: int) -> tuple[Item, Page]:
     """Return an item, and a page of what belongs to it."""
-    item = await library.get_item(key)
-    return item, await library.get_children(item, start)
+    item, page = await _both(library.get_item(key), library.get_children(key, start))
+    if item.type is ItemType.ARTIST and item.section:
+        page = await library.get_albums(item, start) or page
+    return item, page
 
 
 def _once_each(servers: list[PlexServerCoordinator]) -> list[PlexServerCoordinator]:

@@ -76,12 +76,12 @@ async def test_kinds(
     library = PlexLibrary(pms)
     pages = [await library.get_items(key) for key in ("1", "2", "3", "4")]
     series, artist, album = (page.items[0] for page in pages[1:])
-    (season, _) = (await library.get_children(series)).items
-    (record,) = (await library.get_children(artist)).items
+    (season, _) = (await library.get_children(series.rating_key)).items
+    (record,) = (await library.get_children(artist.rating_key)).items
     pages += [
-        await library.get_children(season),
-        await library.get_children(record),
-        await library.get_children(album),
+        await library.get_children(season.rating_key),
+        await library.get_children(record.rating_key),
+        await library.get_children(album.rating_key),
         await library.get_playlists(),
     ]
     recent = await library.get_shelf(Shelf.RECENTLY_ADDED)
@@ -147,15 +147,25 @@ async def test_albums(
     other.add(Entry(11, "album", "Another"))
     attic.library.sections = [Section(7, "artist", "Music", [artist, other])]
     library = PlexLibrary(pms)
-    page = await library.get_children(await library.get_item("1"))
+    page = await library.get_albums(await library.get_item("1"))
+    assert page
     assert [each.rating_key for each in page.items] == ["2", "3", "4"]
     (asked,) = plex.requests.matching(path="/library/sections/7/all")
     assert asked.query["sort"] == "year:desc"
 
 
+_ALBUM = {"type": "album", "title": "Album", "parentRatingKey": "1"}
+
+
 @pytest.mark.parametrize(
     ("status", "listed"),
-    [(200, []), (200, [{"type": "artist", "ratingKey": "1"}]), (400, []), (404, [])],
+    [
+        (200, []),
+        (200, [{"type": "artist", "title": "The Tins"}]),
+        (200, [_ALBUM, _ALBUM | {"parentRatingKey": "9"}]),
+        (400, [_ALBUM]),
+        (404, [_ALBUM]),
+    ],
 )
 async def test_albums_unknown(
     attic: MediaServer,
@@ -164,17 +174,15 @@ async def test_albums_unknown(
     status: int,
     listed: list[dict[str, str]],
 ) -> None:
-    """Of a server that can't list albums by artist, what belongs to one is shown."""
+    """A server may not know how to list the albums of an artist only."""
     artist = Entry(1, "artist", "The Tins")
-    artist.add(Entry(2, "album", "Album"))
     attic.library.sections = [Section(7, "artist", "Music", [artist])]
-    items = [each | {"title": "The Tins"} for each in listed]
+    items = [each | {"ratingKey": str(key)} for key, each in enumerate(listed)]
     body = orjson.dumps({"MediaContainer": {"Metadata": items}})
     answer = Reply(Answer(status, body, JSON_TYPE))
     plex.faults.add(answer, path="/library/sections/7/all")
     library = PlexLibrary(pms)
-    page = await library.get_children(await library.get_item("1"))
-    assert [each.title for each in page.items] == ["Album"]
+    assert await library.get_albums(await library.get_item("1")) is None
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What a server's library holds, as far as it can be browsed, searched and played."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -81,7 +80,8 @@ class MediaFile:
 class Item:
     """A film, an episode, an album or whatever a list has.
 
-    `section` is the key of its library, where the list tells it.
+    `section` is the key of its library, and `parent` that of what it belongs to, where
+    the list tells it.
     `duration` is in seconds, `index` the number within what it belongs to. `files` are
     empty where the list does not tell, or there is nothing to play. `is_folder` says
     that it has children.
@@ -91,6 +91,7 @@ class Item:
     section: str | None
     type: ItemType
     title: str
+    parent: str | None
     parent_title: str | None
     grandparent_title: str | None
     index: int | None
@@ -116,6 +117,7 @@ class Item:
             section=_key(data, "librarySectionID"),
             type=ItemType(kind),
             title=title,
+            parent=_key(data, "parentRatingKey"),
             parent_title=text(data, "parentTitle"),
             grandparent_title=text(data, "grandparentTitle"),
             index=integer(data, "index"),
@@ -221,23 +223,28 @@ class PlexLibrary:
         )
         return await self._get_page(path, start, {"sort": "titleSort"})
 
-    async def get_children(self, item: Item, start: int = 0) -> Page:
+    async def get_children(self, rating_key: str, start: int = 0) -> Page:
         """Return a page of what belongs to an item.
 
-        Source: GET /library/metadata/{ratingKey}/children. That of an artist lacks
-        singles, live albums and the like, so first GET /library/sections/{key}/all.
+        Source: GET /library/metadata/{ratingKey}/children, which of an artist lacks
+        singles, live albums and the like.
         """
-        if item.type is ItemType.ARTIST and item.section:
-            path = f"library/sections/{item.section}/all"
-            of_artist = {"type": _ALBUMS, "artist.id": item.rating_key}
-            with suppress(PlexNotFoundError, PlexResponseError):
-                page = await self._get_page(
-                    path, start, {**of_artist, "sort": "year:desc"}
-                )
-                if page.items and page.items[0].type is ItemType.ALBUM:
-                    return page
-        path = f"library/metadata/{item.rating_key}/children"
-        return await self._get_page(path, start)
+        return await self._get_page(f"library/metadata/{rating_key}/children", start)
+
+    async def get_albums(self, artist: Item, start: int = 0) -> Page | None:
+        """Return a page of all albums of an artist, None if that is not told.
+
+        Source: GET /library/sections/{key}/all.
+        """
+        path = f"library/sections/{artist.section}/all"
+        asked = {"type": _ALBUMS, "artist.id": artist.rating_key, "sort": "year:desc"}
+        try:
+            page = await self._get_page(path, start, asked)
+        except PlexNotFoundError, PlexResponseError:
+            return None
+        # A server that does not know how to select lists whatever it has.
+        parents = {(each.type, each.parent) for each in page.items}
+        return page if parents == {(ItemType.ALBUM, artist.rating_key)} else None
 
     async def get_shelf(self, shelf: Shelf, start: int = 0) -> Page:
         """Return a page of a list that the server keeps.
