@@ -42,7 +42,8 @@ WRONG_TIMES: list[Json] = [
     True,
 ]
 # There are no tokens that a header can't hold.
-WRONG_SECRETS: list[Json] = [*WRONG_TEXTS, "ä", "🎬", "a\nb", "a\0b", "\x7f"]
+JWT = "eyJhbGciOiJFZERTQSJ9.e30.c2ln"
+WRONG_SECRETS: list[Json] = [*WRONG_TEXTS, "ä", "🎬", "a\nb", "a\0b", "\x7f", JWT]
 
 type Fields = list[tuple[str, str | None, Any, list[Json]]]
 

@@ -108,7 +108,7 @@ class Resource:
         return cls(
             name=text(data, "name") or client_identifier,
             client_identifier=client_identifier,
-            access_token=_server_token(data),
+            access_token=secret(data, "accessToken"),
             owned=required(flag(data, "owned"), "owner of a server"),
             home=flag(data, "home") or False,
             presence=flag(data, "presence") or False,
@@ -210,12 +210,6 @@ def _server(item: Json) -> Resource | None:
 def _standing(server: Resource) -> tuple[bool, bool]:
     """Return what is greater for the one to believe of two of the same identifier."""
     return server.owned, server.presence
-
-
-def _server_token(data: dict[str, Json]) -> str | None:
-    """Return the token for a server, None for a JWT, which servers do not take."""
-    token = secret(data, "accessToken")
-    return None if token and token.startswith("eyJ") else token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
