@@ -526,14 +526,18 @@ async def test_server_left_out(
     plex: PlexEmulator,
     attic: MediaServer,
     config_entry: MockConfigEntry,
+    tick: Tick,
     path: str,
 ) -> None:
     """A ticket of a server that is no longer followed is worthless."""
+    assert await lines(player, path)
     plex.servers.remove(attic)
     await config_entry.runtime_data.async_refresh()
     assert not config_entry.runtime_data.servers
     async with player.get(path) as answer:
         assert answer.status == HTTPStatus.NOT_FOUND
+    await tick(timedelta(seconds=30))
+    assert not attic.transcoder.sessions
     await attic.close()
 
 

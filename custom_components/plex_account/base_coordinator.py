@@ -2,7 +2,7 @@
 
 All that can be seen of an account or a server is in the `data` of its coordinator,
 which tells its listeners when what they show changes. What else a coordinator has is
-machinery.
+for whoever asks Plex for something, and to keep the data true.
 """
 
 from abc import abstractmethod

@@ -148,9 +148,9 @@ class Transcode:
         )
 
     async def _async_ping(self, _: datetime) -> None:
-        """Keep it alive, or stop once nobody has fetched anything for long."""
+        """Keep it alive, or stop once nobody fetches any more, or may."""
         expires_at = min(self._used_at + TICKET_LIFETIME, self._worthless_at)
-        if self._hass.loop.time() >= expires_at:
+        if self._hass.loop.time() >= expires_at or not self.server.is_followed:
             await self.async_stop()
         elif self._is_begun:
             await self._async_tell("ping")

@@ -197,8 +197,6 @@ RESOURCE_READ = Resource(
     product="Plex Media Server",
     product_version="1.43.4",
     platform="Linux",
-    platform_version="6.12",
-    device="Docker Container",
     source_title=NAME,
     connections=(CONNECTION_READ,),
 )
@@ -300,9 +298,8 @@ RESOURCE_FIELDS: Fields = [
     *((name, name, False, WRONG_FLAGS) for name in ("home", "presence", "relay")),
     ("httpsRequired", "https_required", False, WRONG_FLAGS),
     ("publicAddressMatches", "public_address_matches", False, WRONG_FLAGS),
-    *((name, name, None, WRONG_TEXTS) for name in ("product", "platform", "device")),
+    *((name, name, None, WRONG_TEXTS) for name in ("product", "platform")),
     ("productVersion", "product_version", None, WRONG_TEXTS),
-    ("platformVersion", "platform_version", None, WRONG_TEXTS),
     ("sourceTitle", "source_title", None, WRONG_TEXTS),
     ("connections", "connections", (), [*WRONG_TEXTS, [1], [{"uri": "x"}]]),
 ]

@@ -415,8 +415,6 @@ async def test_get_servers(
         product="Plex Media Server",
         product_version="1.43.4.10903-e5521bd8c",
         platform="Linux",
-        platform_version="6.12",
-        device="Docker Container",
         source_title=None,
         connections=tuple(
             Connection(
@@ -458,7 +456,7 @@ async def test_shared_and_stale_servers(
     assert shared.access_token == library.access_token(ada)
     assert shared.connections == ()
     assert (old.owned, old.presence) == (True, False)
-    assert (old.platform, old.platform_version, old.device) == (None, None, None)
+    assert old.platform is None
 
 
 @both_formats

@@ -94,8 +94,6 @@ class Resource:
     product: str | None
     product_version: str | None
     platform: str | None
-    platform_version: str | None
-    device: str | None
     source_title: str | None
     connections: tuple[Connection, ...]
 
@@ -118,8 +116,6 @@ class Resource:
             product=text(data, "product"),
             product_version=text(data, "productVersion", MAX_VERSION),
             platform=text(data, "platform"),
-            platform_version=text(data, "platformVersion"),
-            device=text(data, "device"),
             source_title=text(data, "sourceTitle"),
             connections=_connections(children(data, "connections", "connection")),
         )
@@ -139,8 +135,6 @@ class Resource:
             "product": self.product,
             "productVersion": self.product_version,
             "platform": self.platform,
-            "platformVersion": self.platform_version,
-            "device": self.device,
             "sourceTitle": self.source_title,
             "connections": [item.to_json() for item in self.connections],
         }

@@ -95,12 +95,14 @@ class _Response(ClientResponse):
             left -= 1
             return await read()
 
-        # aiohttp reads on while there are more, without letting anybody else run.
-        vars(protocol)["read"] = limited
+        # aiohttp reads on while there are more. There may come a day on which nothing
+        # can be put in place of its way to read; then it is time that ends this.
+        replaced = getattr(protocol, "__dict__", {})
+        replaced["read"] = limited
         try:
             return await super().start(connection)
         finally:
-            del vars(protocol)["read"]
+            del replaced["read"]
 
 
 def _connection_error(err: Exception, what: str) -> PlexConnectionError:
