@@ -576,7 +576,7 @@ async def test_unreadable_servers(plex: PlexEmulator, loaded: MockConfigEntry) -
     await loaded.runtime_data.async_refresh()
     data = loaded.runtime_data.data
     assert {server.name for server in data.servers.values()} == {"Attic", "Barn"}
-    assert data.left_out == 3
+    assert data.unusable == 3
 
 
 async def test_renamed_server(

@@ -13,12 +13,11 @@ from homeassistant.util.async_ import create_eager_task
 from .api import (
     PlexAuthenticationError,
     PlexConnectionError,
-    PlexError,
     PlexLibrary,
     PlexNotFoundError,
     SourceConnectionInformation,
 )
-from .errors import server_error_translation, translation
+from .errors import server_errors, translation
 from .server_coordinator import PATIENCE, PlexServerCoordinator, ServerAccess, Trouble
 
 # Seconds that a server is given to begin a file before it is looked for: it may have to
@@ -63,14 +62,14 @@ async def async_ask_library[T](
     Raises a translated HomeAssistantError, whatever is the matter.
     """
     name = server.data.resource.name
-    try:
-        return await _async_with_access(
-            server, lambda access: ask(PlexLibrary(server.client(access))), PATIENCE
-        )
-    except PlexNotFoundError as err:
-        raise HomeAssistantError(**translation("media_not_found", name=name)) from err
-    except PlexError as err:
-        raise HomeAssistantError(**server_error_translation(err, name)) from err
+    with server_errors(name):
+        try:
+            return await _async_with_access(
+                server, lambda access: ask(PlexLibrary(server.client(access))), PATIENCE
+            )
+        except PlexNotFoundError as err:
+            not_found = translation("media_not_found", name=name)
+            raise HomeAssistantError(**not_found) from err
 
 
 async def async_stream(

@@ -21,7 +21,7 @@ from homeassistant.helpers.update_coordinator import (
 )
 
 from .const import CONF_CLIENT_IDENTIFIER, DOMAIN, LOGGER
-from .errors import translation
+from .errors import converted, translation
 from .identity import client_identity
 
 # Seconds that Plex may keep polls away at the most.
@@ -98,8 +98,4 @@ class PlexCoordinator[DataT](TimestampDataUpdateCoordinator[DataT]):
                 raise HomeAssistantError(
                     **translation("cannot_connect", name=self.name)
                 )
-            raise HomeAssistantError(
-                translation_domain=cause.translation_domain,
-                translation_key=cause.translation_key,
-                translation_placeholders=cause.translation_placeholders,
-            ) from cause
+            raise converted(cause, HomeAssistantError) from cause

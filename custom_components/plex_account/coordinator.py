@@ -49,13 +49,13 @@ type PlexConfigEntry = ConfigEntry[PlexAccountCoordinator]
 class PlexAccountData:
     """What plex.tv tells of an account; the servers are in plex.tv's order.
 
-    `left_out` is how many servers of its list are not among them, as they could not be
+    `unusable` is how many servers of its list are not among them, as they could not be
     told from others. What is only `stored` was told before the last start.
     """
 
     user: User
     servers: dict[str, Resource]
-    left_out: int = 0
+    unusable: int = 0
     stored: bool = False
 
 
@@ -217,13 +217,13 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             # It would have the account's own device.
             if server.client_identifier != user.uuid
         }
-        left_out = (
+        unusable = (
             len(listed.servers) - len(servers) + listed.duplicates + listed.unreadable
         )
         if listed.unreadable and self.data:
             # What can't be read may be one of those that are known.
             servers = self.data.servers | servers
-        return PlexAccountData(user=user, servers=servers, left_out=left_out)
+        return PlexAccountData(user=user, servers=servers, unusable=unusable)
 
     @callback
     def _pause_after(self, err: PlexError) -> float | None:

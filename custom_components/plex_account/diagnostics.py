@@ -58,7 +58,7 @@ def _account(account: PlexAccountCoordinator) -> dict[str, Any]:
         "home": user.home,
         "home_admin": user.home_admin,
         "home_size": user.home_size,
-        "servers_left_out": account.data.left_out,
+        "servers_left_out": account.data.unusable,
         "default_server_url": account.config_entry.data[CONF_SERVER_URL] == PLEX_TV_URL,
     }
 

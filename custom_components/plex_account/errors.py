@@ -1,6 +1,10 @@
 """What a Plex error means to a user of Home Assistant."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import TypedDict
+
+from homeassistant.exceptions import HomeAssistantError
 
 from .api import (
     PlexAuthenticationError,
@@ -56,3 +60,23 @@ def server_error_translation(err: PlexError, name: str) -> Translation:
     if isinstance(err, PlexAuthenticationError):
         return translation("not_accepted", name=name)
     return error_translation(err, name)
+
+
+@contextmanager
+def server_errors(name: str) -> Generator[None]:
+    """Raise what is wrong with a server as what Home Assistant shows."""
+    try:
+        yield
+    except PlexError as err:
+        raise HomeAssistantError(**server_error_translation(err, name)) from err
+
+
+def converted[ErrorT: HomeAssistantError](
+    err: HomeAssistantError, kind: type[ErrorT]
+) -> ErrorT:
+    """Return an error of ours as one of another kind, with the same message."""
+    return kind(
+        translation_domain=err.translation_domain,
+        translation_key=err.translation_key,
+        translation_placeholders=err.translation_placeholders,
+    )

@@ -1,4 +1,4 @@
-"""What players can't play as it is: a server's transcoder, behind a ticket.
+"""HLS of what players can't play as it is: a server's transcoder, behind a ticket.
 
 A signature is good for one path, but such a film has a thousand. So whoever has the
 ticket, which nobody can guess, may fetch them until it expires.

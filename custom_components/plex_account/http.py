@@ -1,4 +1,4 @@
-"""The door through which files and pictures leave Home Assistant.
+"""The views of Home Assistant by which players get files, pictures and HLS.
 
 What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
@@ -40,7 +40,7 @@ ASKED_HEADERS: Final = (
     hdrs.IF_NONE_MATCH,
 )
 # What a player has to know of what it gets. All else stays here.
-TOLD_HEADERS: Final = (
+PASSED_HEADERS: Final = (
     hdrs.ACCEPT_RANGES,
     hdrs.CONTENT_LENGTH,
     hdrs.CONTENT_RANGE,
@@ -76,8 +76,7 @@ LETTERS: Final = (
 )
 # What stands behind the size with which a film of QuickTime's kind begins.
 ATOMS: Final = {b"free", b"ftyp", b"mdat", b"moov", b"pnot", b"skip", b"wide"}
-# Seconds that one more than may fetch from a server waits for a turn, and after which
-# it may try again.
+# Seconds that a request waits for its turn, and after which it may be tried again.
 BUSY_PATIENCE: Final[float] = 10
 
 
@@ -221,7 +220,7 @@ async def _hand_over(
 ) -> web.StreamResponse:
     """Send on what the server sends, as fast as it is taken."""
     headers = headers | {
-        name: answer.headers[name] for name in TOLD_HEADERS if name in answer.headers
+        name: answer.headers[name] for name in PASSED_HEADERS if name in answer.headers
     }
     if answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         # There is nothing in it for a player, if maybe a page.

@@ -79,7 +79,7 @@ def _only_answers_unencrypted(data: PlexServerData) -> bool | None:
 
 
 def _may_be_allowed(data: PlexServerData) -> bool:
-    """Return if nothing speaks against plain HTTP but that HTTPS has worked."""
+    """Return if plain HTTP would be allowed, had HTTPS never worked."""
     return plain_http(data.resource, https_worked=False) is PlainHttp.ALLOWED
 
 

@@ -82,8 +82,8 @@ def page_node(
                     hass,
                     server,
                     item,
-                    told=is_mixed or films[item.title] > 1,
-                    disc_told=len(discs) > 1,
+                    with_subtitle=is_mixed or films[item.title] > 1,
+                    with_disc=len(discs) > 1,
                 )
                 for item in page.items
                 if item.is_folder or item.files
@@ -106,7 +106,7 @@ def found_nodes(
 ) -> list[BrowseMediaSource]:
     """Return what a search has found, and which server has it if several do."""
     shown = [
-        (server, _item_node(hass, server, item, told=True, disc_told=False))
+        (server, _item_node(hass, server, item, with_subtitle=True, with_disc=False))
         for server, item in found
         if item.is_folder or item.files
     ]
@@ -124,15 +124,15 @@ def _item_node(
     server: PlexServerCoordinator,
     item: Item,
     *,
-    told: bool,
-    disc_told: bool,
+    with_subtitle: bool,
+    with_disc: bool,
 ) -> BrowseMediaSource:
     """Return an item, with what tells it from others of its title if that is wanted."""
     title = item.title
-    if told and (more := subtitle(item)):
+    if with_subtitle and (more := subtitle(item)):
         title = f"{title} ({more})"
     elif item.index is not None and item.type in {ItemType.EPISODE, ItemType.TRACK}:
-        disc = f"{item.parent_index}-" if disc_told and item.parent_index else ""
+        disc = f"{item.parent_index}-" if with_disc and item.parent_index else ""
         title = f"{disc}{item.index}. {title}"
     return BrowseMediaSource(
         domain=DOMAIN,

@@ -37,7 +37,6 @@ from .api import (
     Item,
     ItemType,
     Page,
-    PlexError,
     PlexLibrary,
     PlexResponseError,
     Shelf,
@@ -45,7 +44,7 @@ from .api import (
 )
 from .const import DOMAIN
 from .coordinator import PlexAccountCoordinator, PlexConfigEntry
-from .errors import server_error_translation, translation
+from .errors import converted, server_errors, translation
 from .media import PHOTO_PATH, async_search, picture_params, server_identifier
 from .media_nodes import SECTION_CLASSES, folder, found_nodes, page_node
 from .playing import async_play
@@ -87,7 +86,7 @@ class PlexMediaSource(MediaSource):
     @override
     async def async_browse_media(self, item: MediaSourceItem) -> BrowseMediaSource:
         """Return what is at a place, and what belongs to it."""
-        with _told_as(BrowseError):
+        with _raised_as(BrowseError):
             account, server, path = self._place(item)
             if server:
                 if path:
@@ -110,7 +109,7 @@ class PlexMediaSource(MediaSource):
         self, item: MediaSourceItem, query: SearchMediaQuery
     ) -> SearchMedia:
         """Find something on a server, or on all that are below a place."""
-        with _told_as(BrowseError):
+        with _raised_as(BrowseError):
             account, server, _ = self._place(item)
             accounts = [account] if account else self._accounts()
             servers = [each for one in accounts for each in one.servers.values()]
@@ -128,7 +127,7 @@ class PlexMediaSource(MediaSource):
     @override
     async def async_resolve_media(self, item: MediaSourceItem) -> PlayMedia:
         """Return where a player fetches an item: of Home Assistant."""
-        with _told_as(Unresolvable):
+        with _raised_as(Unresolvable):
             server, found = await self._async_item(item)
             return await async_play(self.hass, server, found)
 
@@ -143,7 +142,7 @@ class PlexMediaSource(MediaSource):
         # A photo is wanted for itself.
         shown = PHOTO_PATH if found.type is ItemType.PHOTO else ""
         path, params = picture_params(f"{shown}{found.thumb}")
-        try:
+        with server_errors(server.data.resource.name):
             async with await async_stream(
                 server, "GET", path, headers={}, params=params
             ) as answer:
@@ -153,10 +152,6 @@ class PlexMediaSource(MediaSource):
                     content=await read_stream(answer, IMAGE_SIZE),
                     mime_type=answer.content_type,
                 )
-        except PlexError as err:
-            raise HomeAssistantError(
-                **server_error_translation(err, server.data.resource.name)
-            ) from err
 
     def _accounts(self) -> list[PlexAccountCoordinator]:
         """Return all accounts, of which there is at least one."""
@@ -374,15 +369,11 @@ def _unknown(identifier: str) -> BrowseError:
 
 
 @contextmanager
-def _told_as(kind: type[HomeAssistantError]) -> Generator[None]:
+def _raised_as(kind: type[HomeAssistantError]) -> Generator[None]:
     """Raise an error of ours as what Home Assistant shows at this place."""
     try:
         yield
     except HomeAssistantError as err:
         if isinstance(err, kind):
             raise
-        raise kind(
-            translation_domain=err.translation_domain,
-            translation_key=err.translation_key,
-            translation_placeholders=err.translation_placeholders,
-        ) from err
+        raise converted(err, kind) from err

@@ -159,7 +159,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         # What somebody has noticed about a token, which is over with the next one.
         self._trouble: tuple[TransientToken, Trouble] | None = None
         self._tried_at: float = -KNOWN_DEAD_TIME
-        self._told = self.data
+        self._data_at_last_refresh = self.data
         # Those who fetch files from it, and are not to outlive it.
         self.players: set[asyncio.Task[Any]] = set()
         self.player_turns = asyncio.Semaphore(MAX_PLAYERS)
@@ -184,10 +184,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             self._async_ask_account()
             async_update_server_device(self.hass, self.config_entry, self.data)
             async_update_issues(self.hass, self.config_entry, self.data)
-            if not self.last_update_success and self.data != self._told:
+            if not self.last_update_success and self.data != self._data_at_last_refresh:
                 # Home Assistant does so for the first failure only.
                 self.async_update_listeners()
-        self._told = self.data
+        self._data_at_last_refresh = self.data
 
     @override
     async def async_shutdown(self) -> None:
@@ -302,7 +302,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
     @callback
     def async_set_plex_tv(self, *, answers: bool, signed_out: bool) -> None:
-        """Take over whether a name that does not resolve says something, or a 401."""
+        """Note whether plex.tv answers, and whether the account is signed out."""
         self._plex_tv_answers, self._is_signed_out = answers, signed_out
         if self.data.plex_tv_answers == answers or self._is_looked_again:
             return
@@ -326,7 +326,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
     @callback
     def _async_believe_plex_tv(self) -> None:
-        """Let it count that plex.tv answers, or not."""
+        """Put whether plex.tv answers into the data, by which there are issues."""
         self.data = replace(self.data, plex_tv_answers=self._plex_tv_answers)
         if not self._shutdown_requested:
             async_update_issues(self.hass, self.config_entry, self.data)
@@ -551,11 +551,11 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """
         self._looked_at = self.hass.loop.time()
         asked = self.data
-        told = self.hass.loop.call_later(patience, self._async_tell_lost)
+        lost_timer = self.hass.loop.call_later(patience, self._async_tell_lost)
         try:
             found = await self._connector.find(asked)
         finally:
-            told.cancel()
+            lost_timer.cancel()
         if not found.reachable or (
             asked.certificate_is_good and not found.certificate_is_good
         ):

@@ -25,7 +25,7 @@ from homeassistant.util.json import JsonObjectType, JsonValueType
 from .access import async_ask_library, async_get_checked_access
 from .api import PlainHttp, PlexError, Reply, at_address
 from .const import DOMAIN, PLEX_TV
-from .errors import server_error_translation, translation
+from .errors import server_errors, translation
 from .media import async_picture, async_search, media_content_id, subtitle
 from .sources import SERVER_SCHEME, SourceAnswer, async_look_up_source, parse_source
 from .targets import (
@@ -171,12 +171,8 @@ async def _async_get_transient_token(call: ServiceCall) -> ServiceResponse:
     if call.data[ATTR_REFRESH]:
         access = await server.async_renew_token()
     else:
-        try:
+        with server_errors(server.data.resource.name):
             access = await async_get_checked_access(server)
-        except PlexError as err:
-            raise HomeAssistantError(
-                **server_error_translation(err, server.data.resource.name)
-            ) from err
     return {
         "server": {
             "name": server.data.resource.name,

@@ -11,7 +11,6 @@ from homeassistant.util.async_ import create_eager_task
 from .access import async_get_checked_access, async_get_source_connection_information
 from .api import (
     PlainHttp,
-    PlexError,
     PlexNotFoundError,
     PlexServerClient,
     ProbeOutcome,
@@ -25,7 +24,7 @@ from .api import (
 )
 from .const import PLEX_TV
 from .coordinator import PlexAccountCoordinator
-from .errors import server_error_translation, translation
+from .errors import server_errors, translation
 from .identity import identity_at_server
 from .server_coordinator import PlexServerCoordinator
 
@@ -154,18 +153,15 @@ async def _async_ask_server(
     server: PlexServerCoordinator, source: str, *, refresh: bool
 ) -> SourceAnswer:
     """Ask one server."""
-    try:
-        information = await async_get_source_connection_information(
-            server, source, refresh=refresh
-        )
-    except PlexNotFoundError as err:
-        raise ServiceValidationError(
-            **translation("source_not_found", source=source)
-        ) from err
-    except PlexError as err:
-        raise HomeAssistantError(
-            **server_error_translation(err, server.data.resource.name)
-        ) from err
+    with server_errors(server.data.resource.name):
+        try:
+            information = await async_get_source_connection_information(
+                server, source, refresh=refresh
+            )
+        except PlexNotFoundError as err:
+            raise ServiceValidationError(
+                **translation("source_not_found", source=source)
+            ) from err
     return SourceAnswer(information=information, answered_by=server)
 
 
@@ -240,7 +236,7 @@ async def _async_ask_plex_tv(
         **translation("server_unreachable", name=resource.name)
     )
     outcome = None
-    try:
+    with server_errors(resource.name):
         if server := account.servers.get(identifier):
             if resource.owned and resource.presence and not server.data.reachable:
                 # It has just been asked.
@@ -264,10 +260,6 @@ async def _async_ask_plex_tv(
                 machine_identifier=identifier,
             )
             token = await client.get_transient_token()
-    except PlexError as err:
-        raise HomeAssistantError(
-            **server_error_translation(err, resource.name)
-        ) from err
     return SourceAnswer(
         information=SourceConnectionInformation(
             name=resource.name,

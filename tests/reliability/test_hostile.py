@@ -181,7 +181,7 @@ async def test_odd_servers_of_others(
     assert state_of(hass, CONNECTIVITY) == STATE_ON
     sources_listed = (await call("get_sources"))["sources"]
     assert [source["name"] for source in sources_listed] == ["Attic"] * 3
-    assert config_entry.runtime_data.data.left_out == 2
+    assert config_entry.runtime_data.data.unusable == 2
     error_key = await key(
         call("get_source_connection_information", source=f"server://{'b' * 40}")
     )

@@ -136,7 +136,7 @@ def tier(connection: Connection) -> ConnectionTier:
 
 
 def kind(connection: Connection) -> tuple[bool, ConnectionTier, bool]:
-    """Return what a better kind of connection is smaller in.
+    """Return a sort key of kinds of connections, the best first.
 
     What is not encrypted stands last, and whose name works before what is pinned.
     """
@@ -144,7 +144,7 @@ def kind(connection: Connection) -> tuple[bool, ConnectionTier, bool]:
 
 
 def rank(connection: Connection) -> tuple[bool, ConnectionTier, bool, bool]:
-    """Return what sorts connections, the best first: IPv4 stands before IPv6."""
+    """Return a sort key of connections, the best first: IPv4 stands before IPv6."""
     return *kind(connection), connection.ipv6
 
 
@@ -262,7 +262,7 @@ async def probe_connections(
 
 
 def _tier_rank(connection: Connection) -> tuple[bool, ConnectionTier]:
-    """Return what connections that are worth waiting for are smaller in."""
+    """Return a sort key; what is smaller than the best so far is waited for."""
     return not is_encrypted(connection), tier(connection)
 
 

@@ -202,7 +202,7 @@ def _server(item: Json) -> Resource | None:
 
 
 def _standing(server: Resource) -> tuple[bool, bool]:
-    """Return what is greater for the one to believe of two of the same identifier."""
+    """Return a sort key: of two of the same identifier the greater is believed."""
     return server.owned, server.presence
 
 
