@@ -101,6 +101,25 @@ async def test_first_poll(
         assert len(plex.requests.matching(path="/api/v2/user")) == 1
 
 
+async def test_no_entities(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server is asked though nobody wants a state, as for its repairs."""
+    registry = er.async_get(hass)
+    for entity in er.async_entries_for_config_entry(registry, loaded.entry_id):
+        registry.async_update_entity(
+            entity.entity_id, disabled_by=er.RegistryEntryDisabler.USER
+        )
+    await hass.config_entries.async_reload(loaded.entry_id)
+    assert not hass.states.async_entity_ids("binary_sensor")
+    attic.claimed = False
+    await tick(SERVER_POLL)
+    assert ir.async_get(hass).issues
+
+
 async def test_ping(
     hass: HomeAssistant, plex: PlexEmulator, config_entry: MockConfigEntry, tick: Tick
 ) -> None:
@@ -757,6 +776,7 @@ async def test_hidden_address_seen_later(
     server = config_entry.runtime_data.servers[attic.machine_identifier]
     # As if the name had been looked up for long.
     server.data = replace(server.data, name_blocked=False)
+    server.async_update_listeners()
     await tick(SERVER_POLL)
     assert not ir.async_get(hass).issues
     await tick(ACCOUNT_POLL)

@@ -1,26 +1,37 @@
 """Tests of the repair issues."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
 
+from custom_components.plex_account import server_coordinator
+from custom_components.plex_account.api import connections
 from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
+from custom_components.plex_account.server_coordinator import Trouble
+from homeassistant.const import STATE_OFF
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 
-from . import Tick, follow, perform, setup_integration, state_of
+from . import Tick, follow, perform, setup_integration, state_of, until
 from .const import ACCOUNT_POLL, SERVER_POLL
 from .listeners import hide
 from .plex_emulator import (
     Account,
     CertificateAuthority,
+    Ending,
     MediaServer,
     PlexEmulator,
     Vanish,
     error,
 )
+
+CONNECTIVITY = "binary_sensor.attic_connectivity"
 
 
 def keys(hass: HomeAssistant) -> list[str | None]:
@@ -204,7 +215,7 @@ async def test_ignored(
     if issue == "encryption_lost":
         await plex.encrypt_server(attic, encrypt=False)
         await tick(SERVER_POLL)
-    connectivity = state_of(hass, "binary_sensor.attic_connectivity")
+    connectivity = state_of(hass, CONNECTIVITY)
     assert keys(hass) == [issue]
     registry = ir.async_get(hass)
     (key,) = registry.issues
@@ -243,12 +254,27 @@ async def test_unencrypted_after_a_failure(
     ada: Account,
     config_entry: MockConfigEntry,
     tick: Tick,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is complained of until the server has been seen with encryption."""
+    monkeypatch.setattr(connections, "PROBE_TIMEOUT", 0.7)
+    monkeypatch.setattr(server_coordinator, "PATIENCE", 0.1)
     attic = await plex.add_server("Attic", owner=ada, secure=False)
     await setup_integration(hass, config_entry)
+    complaints = async_capture_events(hass, ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED)
+    silent = plex.faults.add(Vanish(Ending.SILENCE), host="Attic")
+    # That it is gone is told while it is still looked for.
+    server = config_entry.runtime_data.servers[attic.machine_identifier]
+    token = server.data.token
+    waiting = asyncio.create_task(server.async_replace_access(token, Trouble.LOST))
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_OFF)
+    assert not waiting.done()
+    with pytest.raises(HomeAssistantError):
+        await waiting
+    plex.faults.remove(silent)
     plex.faults.add(Vanish(), host="Attic")
     await tick(SERVER_POLL)
+    assert not complaints
     assert keys(hass) == ["unencrypted"]
     plex.faults.clear()
     await plex.encrypt_server(attic, encrypt=True)

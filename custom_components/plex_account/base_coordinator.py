@@ -60,8 +60,8 @@ class PlexCoordinator[DataT](TimestampDataUpdateCoordinator[DataT]):
     @override
     async def _async_update_data(self) -> DataT:
         """Ask Plex, and turn what nobody expected into an error that is told once."""
-        if self._listeners:
-            # Only now, as else the first poll would not be after a part of it.
+        if self.last_update_success_time or self.last_exception:
+            # Not the first time, as the first poll is after a part of it.
             self.update_interval = self._interval
         try:
             return await self._async_ask()

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 import random
 from typing import override
 
@@ -24,6 +25,7 @@ from .devices import (
 )
 from .errors import error_translation, translation
 from .identity import account_client
+from .issues import async_drop_issues, async_update_issues
 from .push import MAX_HANDSHAKES
 from .server_coordinator import PlexServerCoordinator
 from .store import PlexStore
@@ -112,7 +114,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         """Let go of the servers, and write what is still to be written."""
         # First, as a refresh that ends now would begin to follow servers.
         await self.async_shutdown()
-        await asyncio.gather(*(each.async_shutdown() for each in self.servers.values()))
+        await asyncio.gather(*map(self._async_let_go, self.servers.values()))
         await self.store.async_close()
 
     async def _async_hang_up(self, _: Event) -> None:
@@ -299,7 +301,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             gone = self.servers.pop(key)
             # Nobody waits for the end of its socket.
             self.hass.async_create_background_task(
-                gone.async_shutdown(), f"{gone.name} shutdown"
+                self._async_let_go(gone), f"{gone.name} shutdown"
             )
         new: list[PlexServerCoordinator] = []
         due: list[PlexServerCoordinator] = []
@@ -318,6 +320,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                     ask_for_token=self.async_refresh_for_token,
                 )
                 self.servers[key] = server
+                server.async_add_listener(partial(self._async_server_updated, server))
                 (new if resource.presence else due).append(server)
         async_update_account_device(self.hass, self.config_entry)
         async_remove_other_devices(
@@ -342,3 +345,16 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 create_eager_task(server.async_refresh_together()) for server in new
             ]
             await asyncio.wait(refreshes, timeout=START_TIMEOUT)
+
+    @callback
+    def _async_server_updated(self, server: PlexServerCoordinator) -> None:
+        """Let the device and the issues of a server be as its data is now."""
+        # It may have been let go of while it was asked.
+        if server.is_followed:
+            async_update_server_device(self.hass, self.config_entry, server.data)
+            async_update_issues(self.hass, self.config_entry, server.data)
+
+    async def _async_let_go(self, server: PlexServerCoordinator) -> None:
+        """Stop to follow a server, and to complain about it."""
+        async_drop_issues(self.hass, self.config_entry, server.data)
+        await server.async_shutdown()

@@ -32,6 +32,7 @@ from .api import (
     PlexServerClient,
     PlexServerError,
     PlexTimeoutError,
+    ProbeOutcome,
     PushEvent,
     Resource,
     TransientToken,
@@ -40,9 +41,7 @@ from .api import (
 from .base_coordinator import MAX_POLL_PAUSE, PlexCoordinator
 from .connection import PlexServerData, ServerConnector
 from .const import LOGGER, PLEX_TV
-from .devices import async_update_server_device
 from .errors import server_error_translation, translation
-from .issues import async_drop_issues, async_update_issues
 from .push import PushListener
 from .store import PlexStore
 
@@ -172,7 +171,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     @callback
     @override
     def _async_refresh_finished(self) -> None:
-        """Let the device and the issues be as the data is now."""
+        """Listen to the server, and tell of each failure that has shown something."""
         super()._async_refresh_finished()
         if not self.last_update_success:
             self._tried_at = self.hass.loop.time()
@@ -182,8 +181,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         if not self._shutdown_requested:
             self._async_listen()
             self._async_ask_account()
-            async_update_server_device(self.hass, self.config_entry, self.data)
-            async_update_issues(self.hass, self.config_entry, self.data)
             if not self.last_update_success and self.data != self._data_at_last_refresh:
                 # Home Assistant does so for the first failure only.
                 self.async_update_listeners()
@@ -191,10 +188,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
     @override
     async def async_shutdown(self) -> None:
-        """Stop to follow the server, and to complain about it."""
+        """Stop to follow the server."""
         await super().async_shutdown()
         self._account_debouncer.async_shutdown()
-        async_drop_issues(self.hass, self.config_entry, self.data)
         await self.async_hang_up()
 
     async def async_hang_up(self) -> None:
@@ -262,7 +258,6 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             return
         if account != self.data.account and not self._shutdown_requested:
             self.data = replace(self.data, account=account)
-            async_update_issues(self.hass, self.config_entry, self.data)
             self.async_update_listeners()
 
     @callback
@@ -326,10 +321,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
 
     @callback
     def _async_believe_plex_tv(self) -> None:
-        """Put whether plex.tv answers into the data, by which there are issues."""
+        """Take over whether plex.tv answers."""
         self.data = replace(self.data, plex_tv_answers=self._plex_tv_answers)
-        if not self._shutdown_requested:
-            async_update_issues(self.hass, self.config_entry, self.data)
+        self.async_update_listeners()
 
     @callback
     def async_use_https(self) -> None:
@@ -583,7 +577,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     @callback
     def _async_tell_lost(self) -> None:
         """Say that the server can't be reached, though it is still looked for."""
-        self.data = replace(self.data, reachable=False)
+        # What the last look has shown is not true any more.
+        nothing = ProbeOutcome(best=None, tried={})
+        self.data = replace(self.data, reachable=False, outcome=nothing)
         self.async_update_listeners()
 
     @callback
