@@ -357,6 +357,7 @@ async def test_hostile_playlist(
         b"",
         b"#EXTM3U\n",
         b"#EXTM3U\nother/index.m3u8",
+        MASTER + b"\n" * 100_000,
     ):
         attic.transcoder.master = master
         async with player.get(await resolve(hass, attic, film)) as answer:
@@ -375,7 +376,9 @@ async def test_hostile_playlist(
         '#EXT-X-DATERANGE:X-ASSET-LIST="http://evil.example/"',
         "#EXT-X-VERSION:http://evil.example/",
         "#EXTINF:4,http://evil.example/",
+        ' #EXT-X-KEY:METHOD=AES-128,URI="http://evil.example/"',
         "#EXTM3U\rhttp:evil",
+        'a.ts #EXT-X-KEY:METHOD=AES-128,URI="http://evil.example/"',
     ],
 )
 async def test_hostile_tag(
@@ -390,7 +393,7 @@ async def test_hostile_tag(
         text = await answer.text()
     assert "evil" not in text
     assert "etc" not in text
-    is_refused = "\r" in tag
+    is_refused = "\r" in tag or "a.ts" in tag
     assert answer.status == (HTTPStatus.BAD_GATEWAY if is_refused else HTTPStatus.OK)
     if not is_refused:
         kept = [line for line in text.splitlines() if line != "#EXTINF:4,"]

@@ -178,6 +178,17 @@ async def test_refused(
         assert "evil" not in await answer.text()
 
 
+async def test_odd_headers(player: Player, plex: PlexEmulator, path: str) -> None:
+    """What of its headers is too odd to be passed on does not keep a file away."""
+    head = "HTTP/1.1 200 OK\r\nAccept-Ranges: \1\r\nContent-Type: Video/MP4;"
+    odd = f"{head}{'(' * 8000}\r\nContent-Length: {len(FILM)}\r\n\r\n".encode()
+    plex.faults.add(Raw(odd + FILM), path="/library/parts/*")
+    async with player.get(path) as answer:
+        assert await answer.read() == FILM
+        assert answer.content_type == "video/mp4"
+        assert "Accept-Ranges" not in answer.headers
+
+
 @pytest.mark.parametrize(
     "kind",
     [
@@ -207,6 +218,8 @@ async def test_active_content(
     "body",
     [
         b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert()</script></svg>",
+        b"\xff\xfe" + "#EXTM3U\nhttp://192.168.1.1/".encode("utf-16-le"),
+        b"\xfe\xff" + "#EXTM3U\nhttp://192.168.1.1/".encode("utf-16-be"),
         b"\xef\xbb\xbf#EXTM3U\nhttp://192.168.1.1/reboot",
         b"[playlist]\nFile1=http://192.168.1.1/reboot\n" + bytes(100),
         b"ID3",
@@ -228,16 +241,22 @@ async def test_text_at_the_beginning_of_a_part(
     player: Player, plex: PlexEmulator, path: str
 ) -> None:
     """Nor by the beginning of one, though that is all that was asked for."""
-    headers = {"Content-Range": "bytes 0-7/100"}
-    for body, status in (
-        (b"#EXTM3U\n", HTTPStatus.BAD_GATEWAY),
-        # That may be the beginning of a file as well.
-        (b"ID3", HTTPStatus.PARTIAL_CONTENT),
-    ):
-        part = Answer(206, body, "video/mp4", headers)
-        plex.faults.add(Reply(part), path="/library/parts/*")
-        async with player.get(path, headers={"Range": "bytes=0-7"}) as answer:
-            assert answer.status == status
+    for told in ("bytes 0-7/100", "bytes 00-7/100", "bytes 1-7/100", ""):
+        headers = {"Content-Range": told}
+        for wanted, body, status in (
+            (None, b"#EXTM3U\n", HTTPStatus.BAD_GATEWAY),
+            ("bytes=0-", b"#EXTM3U\n", HTTPStatus.BAD_GATEWAY),
+            ("bytes=0-7", b"#EXTM3U\n", HTTPStatus.BAD_GATEWAY),
+            # Less than it is told by.
+            ("bytes=0-7", b"ID3", HTTPStatus.BAD_GATEWAY),
+            ("bytes=0-2", b"ID3", HTTPStatus.PARTIAL_CONTENT),
+            ("bytes=-8", b"#EXTM3U\n", HTTPStatus.PARTIAL_CONTENT),
+        ):
+            part = Answer(206, body, "video/mp4", headers)
+            plex.faults.add(Reply(part), path="/library/parts/*")
+            asked = {"Range": wanted} if wanted else {}
+            async with player.get(path, headers=asked) as answer:
+                assert answer.status == status
 
 
 async def test_small_pieces(

@@ -14,6 +14,7 @@ from pytest_homeassistant_custom_component.typing import (
 )
 from syrupy.assertion import SnapshotAssertion
 
+from custom_components.plex_account import access, media as media_module, playing
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.components import media_source
 from homeassistant.components.media_player import BrowseError
@@ -23,7 +24,16 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.setup import async_setup_component
 
 from . import Tick, follow, setup_integration
-from .plex_emulator import Account, Delay, MediaServer, PlexEmulator, Reply, error
+from .plex_emulator import (
+    Account,
+    Delay,
+    Ending,
+    MediaServer,
+    PlexEmulator,
+    Reply,
+    Vanish,
+    error,
+)
 from .plex_emulator.demo_library import FILMS, stock
 from .plex_emulator.library import FILE, Entry, Section
 from .plex_emulator.replies import Answer, json_answer
@@ -552,6 +562,31 @@ async def test_server_down(
     assert "Cellar could not be reached" in answer["error"]["message"]
 
 
+async def test_silent_server(
+    hass: HomeAssistant,
+    panel: Panel,
+    plex: PlexEmulator,
+    ada: Account,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for long for a server that is there, but tells nothing."""
+    assert access.ANSWER_TIMEOUT < 15
+    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr(media_module, "SEARCH_TIMEOUT", 0.2)
+    await plex.add_server("Cellar", owner=ada)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await entry.runtime_data.async_refresh()
+    await hass.async_block_till_done(wait_background_tasks=True)
+    cellar = child(await panel.open(), "Cellar")["media_content_id"]
+    for path in ("/library/*", "/hubs/*"):
+        plex.faults.add(Vanish(Ending.SILENCE), host="Cellar", path=path)
+    found = await panel.ask("search_media", ROOT, search_query="light")
+    assert len(found["result"]["result"]) == 2
+    for command, data in (("search", {"search_query": "light"}), ("browse", {})):
+        answer = await panel.ask(f"{command}_media", cellar, **data)
+        assert "Cellar did not answer in time" in answer["error"]["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "told", "told_player"),
     [
@@ -664,6 +699,20 @@ async def test_not_handed_out(
     assert media.mime_type == kind
     (asked,) = plex.requests.matching(path="/library/parts/*")
     assert asked.headers["Range"] == "bytes=0-0"
+
+
+async def test_slow_disk(
+    hass: HomeAssistant,
+    panel: Panel,
+    plex: PlexEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A file that takes long to come is believed to be there."""
+    monkeypatch.setattr(playing, "CHECK_TIMEOUT", 0.1)
+    plex.faults.add(Delay(0.3), path="/library/parts/*")
+    film = (await panel.open("Attic", "Films"))["children"][0]
+    media = await media_source.async_resolve_media(hass, film["media_content_id"], None)
+    assert media.mime_type == "video/mp4"
 
 
 @pytest.mark.parametrize(

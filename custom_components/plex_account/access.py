@@ -15,11 +15,14 @@ from .api import (
     PlexConnectionError,
     PlexLibrary,
     PlexNotFoundError,
+    PlexTimeoutError,
     SourceConnectionInformation,
 )
 from .errors import server_errors, translation
 from .server_coordinator import PATIENCE, PlexServerCoordinator, ServerAccess, Trouble
 
+# Seconds that a server is given to answer at all, however often it is looked for.
+ANSWER_TIMEOUT: float = 14
 # Seconds that a server is given to begin a file before it is looked for: it may have to
 # wake a disk, or to draw all other pictures of a page first.
 FILE_PATIENCE: float = 5
@@ -64,9 +67,14 @@ async def async_ask_library[T](
     name = server.data.resource.name
     with server_errors(name):
         try:
-            return await _async_with_access(
-                server, lambda access: ask(PlexLibrary(server.client(access))), PATIENCE
-            )
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return await _async_with_access(
+                    server,
+                    lambda access: ask(PlexLibrary(server.client(access))),
+                    PATIENCE,
+                )
+        except TimeoutError as err:
+            raise PlexTimeoutError(f"No answer in {ANSWER_TIMEOUT} s") from err
         except PlexNotFoundError as err:
             not_found = translation("media_not_found", name=name)
             raise HomeAssistantError(**not_found) from err

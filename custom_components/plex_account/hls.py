@@ -47,8 +47,10 @@ PING_INTERVAL: Final = timedelta(seconds=30)
 MAX_TICKETS: Final = 32
 # Seconds that the end of all of them may take.
 STOP_TIMEOUT: Final = 2
-# Bytes of a playlist; that of ten hours of segments of a second has a quarter.
+# Bytes and lines of a playlist; that of ten hours has a quarter, or three, of it if its
+# segments are of a second.
 PLAYLIST_SIZE: Final = 4 * 1024 * 1024
+MAX_LINES: Final = 100_000
 # Seconds that a segment to which a player has jumped may take to be there, and between
 # two looks for it.
 SEGMENT_PATIENCE: Final = 5
@@ -317,16 +319,22 @@ def _lines(playlist: bytes) -> list[str]:
 
     Raises PlexResponseError if it is none, or leads elsewhere.
     """
-    lines: list[str] = []
     try:
-        for line in playlist.decode().splitlines():
-            if not line.startswith("#"):
-                lines += line.split()
-            elif match := _TAG_LINE.fullmatch(line.strip()):
-                lines.append(match["timed"] or match["tag"])
+        told = playlist.decode().splitlines()
     except UnicodeDecodeError as err:
         raise PlexResponseError("The playlist is no text") from err
-    names = [line for line in lines if line[0] != "#"]
-    if lines[:1] != ["#EXTM3U"] or not all(map(_NAME_LINE.fullmatch, names)):
-        raise PlexResponseError("The playlist is none, or leads elsewhere")
+    if len(told) > MAX_LINES:
+        raise PlexResponseError("The playlist is too long")
+    lines: list[str] = []
+    # Line by line, so that other threads may run meanwhile.
+    for line in map(str.strip, told):
+        if line.startswith("#"):
+            if match := _TAG_LINE.fullmatch(line):
+                lines.append(match["timed"] or match["tag"])
+        elif _NAME_LINE.fullmatch(line):
+            lines.append(line)
+        elif line:
+            raise PlexResponseError("The playlist leads elsewhere")
+    if lines[:1] != ["#EXTM3U"]:
+        raise PlexResponseError("It is no playlist")
     return lines

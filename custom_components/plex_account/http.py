@@ -4,6 +4,7 @@ What leaves are paths of Home Assistant, never a token or an address of Plex.
 """
 
 import asyncio
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -23,6 +24,7 @@ from .api import (
     PlexError,
     PlexNotFoundError,
     PlexResponseError,
+    media_type,
     part_path,
     picture_path,
 )
@@ -60,13 +62,15 @@ VERSION_HEADERS: Final = SAFE_HEADERS | {
 }
 # Neither drawings, which have scripts, nor lists of other places.
 MEDIA_TYPE: Final = re.compile(
-    r"(?:audio|image|video)/(?!.*mpegurl)[a-z0-9][a-z0-9.-]*", re.ASCII | re.IGNORECASE
+    r"(?:audio|image|video)/(?!.*mpegurl)[a-z0-9][a-z0-9.-]*", re.ASCII
 )
 OTHER_TYPE: Final = "application/octet-stream"
 HLS_TYPE: Final = "application/vnd.apple.mpegurl"
 # By its first bytes a text is told from a file: such as a page, or a list that leads
-# players elsewhere. Only these kinds of files may begin with eight letters, too.
+# players elsewhere. A range may not have them, or be too short. Only these kinds of
+# files may begin with eight letters, too.
 BEGINNING: Final = 8
+INSIDE: Final = re.compile(r"bytes=(?:-|0*[1-9]|0+-0*[0-6]\Z)", re.ASCII)
 PRINTABLE: Final = string.printable.encode() + b"\xef\xbb\xbf"
 LETTERS: Final = (
     *(b".RMF", b".snd", b"8BPS", b"APET", b"BW64", b"DSD ", b"FORM", b"FRM8", b"FUJI"),
@@ -108,17 +112,18 @@ class MediaView(HomeAssistantView):
             path, params = picture_params(path)
         elif not part_path(path):
             raise web.HTTPNotFound
+        asked = _asked(request)
         async with (
             _playing(coordinator),
             await async_stream(
                 coordinator,
                 request.method,
                 path,
-                headers=_asked(request),
+                headers=asked,
                 params=params,
             ) as answer,
         ):
-            return await _hand_over(request, answer, headers)
+            return await _hand_over(request, answer, headers, asked)
 
 
 class HlsView(HomeAssistantView):
@@ -151,7 +156,7 @@ class HlsView(HomeAssistantView):
                     body=await transcode.async_playlist(name), content_type=HLS_TYPE
                 )
             async with await transcode.stream(request.method, name) as answer:
-                return await _hand_over(request, answer, SAFE_HEADERS)
+                return await _hand_over(request, answer, SAFE_HEADERS, {})
 
 
 def _raw_path(request: web.Request) -> str:
@@ -216,25 +221,30 @@ async def _playing(server: PlexServerCoordinator) -> AsyncGenerator[None]:
 
 
 async def _hand_over(
-    request: web.Request, answer: ClientResponse, headers: dict[str, str]
+    request: web.Request,
+    answer: ClientResponse,
+    headers: dict[str, str],
+    asked: dict[str, str],
 ) -> web.StreamResponse:
-    """Send on what the server sends, as fast as it is taken."""
+    """Send on what the server sends to what it was asked, as fast as it is taken."""
     headers = headers | {
-        name: answer.headers[name] for name in PASSED_HEADERS if name in answer.headers
+        name: value
+        for name in PASSED_HEADERS
+        if (value := answer.headers.get(name)) and value.isprintable()
     }
     if answer.status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
         # There is nothing in it for a player, if maybe a page.
         headers.pop(hdrs.CONTENT_LENGTH, None)
         return web.Response(status=answer.status, headers=headers)
-    is_media = MEDIA_TYPE.fullmatch(answer.content_type)
-    headers[hdrs.CONTENT_TYPE] = answer.content_type if is_media else OTHER_TYPE
+    kind = media_type(answer)
+    headers[hdrs.CONTENT_TYPE] = kind if MEDIA_TYPE.fullmatch(kind) else OTHER_TYPE
     response = web.StreamResponse(status=answer.status, headers=headers)
     if request.method == hdrs.METH_HEAD:
         await response.prepare(request)
         return response
     pieces = answer.content.iter_any()
     beginning = await _beginning(pieces)
-    if not _is_file(answer, beginning):
+    if not _is_file(answer, beginning, asked.get(hdrs.RANGE, "")):
         raise PlexResponseError("It is no file")
     await response.prepare(request)
     try:
@@ -250,12 +260,10 @@ async def _hand_over(
     return response
 
 
-def _is_file(answer: ClientResponse, beginning: bytes) -> bool:
+def _is_file(answer: ClientResponse, beginning: bytes, wanted: str) -> bool:
     """Return if what comes is a file as it is."""
-    begins = answer.status == HTTPStatus.OK or (
-        answer.headers.get(hdrs.CONTENT_RANGE, "").startswith("bytes 0-")
-        and len(beginning) >= BEGINNING
-    )
+    # What the server says that it is may not be true.
+    begins = answer.status == HTTPStatus.OK or not INSIDE.match(wanted)
     is_encoded = answer.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     return not is_encoded and not (begins and _is_text(beginning[:BEGINNING]))
 
@@ -275,7 +283,7 @@ async def _beginning(pieces: AsyncIterator[bytes]) -> bytes:
 
 def _is_text(beginning: bytes) -> bool:
     """Return if a file is a text rather than a film or the like."""
-    return not (
+    return beginning.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or not (
         beginning.strip(PRINTABLE)
         or beginning.startswith(LETTERS)
         or beginning[4:] in ATOMS

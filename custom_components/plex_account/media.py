@@ -17,6 +17,7 @@ from homeassistant.util.hass_dict import HassKey
 from .access import async_ask_library
 from .api import Item, ItemType, MediaFile
 from .const import DOMAIN
+from .errors import translation
 from .server_coordinator import PlexServerCoordinator
 
 # How long a picture can be fetched at the least by whoever was given its path, and how
@@ -27,6 +28,8 @@ MAX_SIGNED: Final = 10_000
 # Pixels that a picture in a list and a photo on a screen have at the least.
 PICTURE_SIZE: Final = (400, 600)
 PHOTO_SIZE: Final = (1920, 1080)
+# Seconds that all wait for a server that has not found anything yet.
+SEARCH_TIMEOUT: float = 8
 # What stands before the path of a picture that is wanted in the size of a screen.
 PHOTO_PATH: Final = "/photo"
 
@@ -176,9 +179,15 @@ async def async_search(
         server: PlexServerCoordinator,
     ) -> list[tuple[PlexServerCoordinator, Item]]:
         try:
-            items = await async_ask_library(
-                server, lambda library: library.search(query, limit)
-            )
+            async with asyncio.timeout(SEARCH_TIMEOUT):
+                items = await async_ask_library(
+                    server, lambda library: library.search(query, limit)
+                )
+        except TimeoutError:
+            name = server.data.resource.name
+            silent = HomeAssistantError(**translation("timeout_connect", name=name))
+            errors.append(silent)
+            return []
         except HomeAssistantError as err:
             errors.append(err)
             return []

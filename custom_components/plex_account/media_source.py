@@ -40,6 +40,7 @@ from .api import (
     PlexLibrary,
     PlexResponseError,
     Shelf,
+    media_type,
     read_stream,
 )
 from .const import DOMAIN
@@ -146,11 +147,12 @@ class PlexMediaSource(MediaSource):
             async with await async_stream(
                 server, "GET", path, headers={}, params=params
             ) as answer:
-                if answer.content_type not in PICTURE_TYPES:
+                kind = media_type(answer)
+                if kind not in PICTURE_TYPES:
                     raise PlexResponseError("It is no picture")
                 return models.MediaImage(
                     content=await read_stream(answer, IMAGE_SIZE),
-                    mime_type=answer.content_type,
+                    mime_type=kind,
                 )
 
     def _accounts(self) -> list[PlexAccountCoordinator]:

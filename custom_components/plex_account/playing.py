@@ -1,5 +1,6 @@
 """Where a player fetches an item: as it is, or made fit for it."""
 
+import asyncio
 from typing import Final
 
 from aiohttp import hdrs
@@ -23,6 +24,9 @@ from .server_coordinator import PlexServerCoordinator
 
 # How Home Assistant's media panel wants HLS to be called.
 PANEL_HLS_TYPE: Final = "application/x-mpegURL"
+
+# Seconds that a server is given to show that it has a file, before it is believed.
+CHECK_TIMEOUT: float = 5
 
 
 async def async_play(
@@ -54,13 +58,16 @@ def _is_carried(server: PlexServerCoordinator, item: Item) -> bool:
 async def _is_handed_out(server: PlexServerCoordinator, file: MediaFile) -> bool:
     """Return if a server has a file, and does not insist on making it smaller."""
     try:
-        async with await async_stream(
-            server, "GET", file.key, headers={hdrs.RANGE: "bytes=0-0"}
+        async with (
+            asyncio.timeout(CHECK_TIMEOUT),
+            await async_stream(
+                server, "GET", file.key, headers={hdrs.RANGE: "bytes=0-0"}
+            ),
         ):
             return True
     except PlexNotFoundError, PlexServerError:
         # It may have another version, or be limited.
         return False
-    except PlexError:
+    except PlexError, TimeoutError:
         # The player will be told the same.
         return True

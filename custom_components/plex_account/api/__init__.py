@@ -31,7 +31,7 @@ from .exceptions import (
     PlexTwoFactorRequiredError,
     PlexWrongServerError,
 )
-from .http import ClientIdentity, read_stream
+from .http import ClientIdentity, media_type, read_stream
 from .library import (
     FIRST_CHARACTER,
     PAGE_SIZE,
@@ -115,6 +115,7 @@ __all__ = [
     "at_address",
     "is_encrypted",
     "kind",
+    "media_type",
     "objects",
     "parse_url",
     "part_path",

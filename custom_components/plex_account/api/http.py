@@ -360,10 +360,17 @@ async def _send(
     return Answer(
         what=what,
         status=response.status,
-        content_type=response.content_type,
+        content_type=media_type(response),
         body=body,
         location=location,
     )
+
+
+def media_type(response: ClientResponse) -> str:
+    """Return of what type an answer says that it is, without parameters."""
+    # aiohttp reads all of it as that of a mail, which can take long, and fail.
+    header = response.headers.get(hdrs.CONTENT_TYPE, "")
+    return header.partition(";")[0].strip().lower()
 
 
 async def read_stream(response: ClientResponse, size: int) -> bytes:

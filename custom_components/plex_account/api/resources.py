@@ -57,7 +57,7 @@ class Connection:
         host, port = required(url.host, "host"), required(url.port, "port")
         address = _address(data) or host
         return cls(
-            uri=required(text(data, "uri", MAX_URL), "uri").rstrip("/"),
+            uri=required(text(data, "uri", MAX_URL), "uri").rstrip("/?#"),
             protocol=url.scheme,
             address=address,
             port=port,
