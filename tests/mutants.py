@@ -34,6 +34,7 @@ ELSEWHERE = {
         *("api/http", "api/transport", "api/streams", "api/server", "api/plex_tv"),
         *("http", "hls"),
     ),
+    "api.items": ("api/items", "api/library", "media_source", "services"),
     "api.library": ("api/library", "media_source", "services"),
     "api.models": ("api/models", "api/plex_tv", "api/server", "store"),
     "api.plex_tv": ("api/plex_tv", "coordinator", "image", "config_flow"),

@@ -6,13 +6,7 @@ import orjson
 import pytest
 
 from custom_components.plex_account.api import PlexNotFoundError, PlexServerClient
-from custom_components.plex_account.api.library import (
-    PAGE_SIZE,
-    PlexLibrary,
-    Shelf,
-    part_path,
-    picture_path,
-)
+from custom_components.plex_account.api.library import PAGE_SIZE, PlexLibrary, Shelf
 from tests.plex_emulator import MediaServer, PlexEmulator
 from tests.plex_emulator.demo_library import stock
 from tests.plex_emulator.faults import Fault, Reply
@@ -185,65 +179,9 @@ async def test_albums_unknown(
     assert await library.get_albums(await library.get_item("1")) is None
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        None,
-        "",
-        "http://evil.example/library/parts/1/2/file.mp4",
-        "/library/parts/1/2/file.mp4?download=1",
-        "/library/parts/1/../2/file.mp4",
-        "/library/parts/1/2/%66ile.mp4",
-        "/library/parts/1/2/file.mp4\n",
-        "/library/metadata/1/thumb/2/..",
-    ],
-)
-def test_hostile_paths(path: str | None) -> None:
-    """Nothing but files and pictures is ever asked for."""
-    assert part_path(path) is None
-    assert picture_path(path) is None
-
-
 def listing(**content: Any) -> Fault:
     """Answer something else than the server would."""
     return Reply(Answer(200, orjson.dumps({"MediaContainer": content}), JSON_TYPE))
-
-
-THUMB = "/library/metadata/1/thumb/2"
-PART = {"key": "/library/parts/1/2/file.mkv"}
-
-
-@pytest.mark.parametrize(
-    ("data", "field", "expected"),
-    [
-        ({"thumb": THUMB, "composite": f"{THUMB}1"}, "thumb", THUMB),
-        ({"composite": THUMB, "parentThumb": f"{THUMB}1"}, "thumb", THUMB),
-        ({"thumb": f"{THUMB}?width=400&height=600"}, "thumb", THUMB),
-        ({"thumb": "//elsewhere/1", "composite": THUMB}, "thumb", THUMB),
-        ({"parentThumb": THUMB}, "thumb", THUMB),
-        ({"Media": {"container": "mkv", "Part": PART}}, "container", "mkv"),
-        ({"Media": {"Part": PART | {"container": "mp4"}}}, "container", "mp4"),
-        ({"Media": {"Part": [PART, PART]}}, "files", 1),
-        ({"ratingKey": "0"}, "rating_key", "0"),
-    ],
-)
-async def test_item(
-    plex: PlexEmulator,
-    pms: PlexServerClient,
-    data: dict[str, Any],
-    field: str,
-    expected: object,
-) -> None:
-    """What one place does not tell of an item another may."""
-    plex.faults.add(listing(Metadata=[FILM | data]), path="/library/metadata/1")
-    item = await PlexLibrary(pms).get_item("1")
-    match field:
-        case "container":
-            assert item.files[0].container == expected
-        case "files":
-            assert len(item.files) == expected
-        case _:
-            assert getattr(item, field) == expected
 
 
 FILM = {"ratingKey": "1", "type": "movie", "title": "Film"}

@@ -32,20 +32,22 @@ from .exceptions import (
     PlexWrongServerError,
 )
 from .http import ClientIdentity, media_type, read_stream
+from .items import (
+    Item,
+    ItemType,
+    MediaFile,
+    Section,
+    SectionType,
+    part_path,
+    picture_path,
+)
 from .library import (
     FIRST_CHARACTER,
     PAGE_SIZE,
     FirstCharacter,
-    Item,
-    ItemType,
-    MediaFile,
     Page,
     PlexLibrary,
-    Section,
-    SectionType,
     Shelf,
-    part_path,
-    picture_path,
 )
 from .models import (
     Picture,
