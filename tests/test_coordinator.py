@@ -1028,7 +1028,16 @@ async def test_slow(
     for _ in range(2):
         await access.async_ask_library(server, PlexLibrary.get_sections)
     assert len(plex.requests.matching(path="/library/sections")) == 2
+    # Nor does it seem to be gone if all that it is asked takes long.
+    monkeypatch.setattr(server_coordinator, "TOKEN_TIMEOUT", 0.5)
+    monkeypatch.setattr(server_coordinator, "CHECK_TIMEOUT", 0.45)
+    delays = [plex.faults.add(Delay(0.3), path=path) for path in ("/", "/security/*")]
+    await access.async_ask_library(server, PlexLibrary.get_sections)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert server.last_update_success
     assert len(attic.transient_tokens) == 1
+    for delay in delays:
+        plex.faults.remove(delay)
     attic.forget_tokens()
     await access.async_ask_library(server, PlexLibrary.get_sections)
     assert len(attic.transient_tokens) == 1

@@ -556,6 +556,8 @@ async def test_server_down(
     assert (await panel.open("Attic"))["children"]
     found = await panel.ask("search_media", ROOT, search_query="light")
     assert len(found["result"]["result"]) == 2
+    found = await panel.ask("search_media", ROOT, search_query=" ")
+    assert found["result"]["result"] == []
     answer = await panel.ask(
         "search_media", node["media_content_id"], search_query="light"
     )
@@ -641,15 +643,19 @@ async def test_list_is_not_playable(
 async def test_not_playable(
     hass: HomeAssistant, panel: Panel, attic: MediaServer
 ) -> None:
-    """A series can't be played as a whole, nor a photo that has no picture."""
+    """A series can't be played as a whole, nor what has no file or picture."""
     series = child(await panel.open("Attic", "Series"), "The lighthouse keepers")
     with pytest.raises(Unresolvable, match="can't be played as a whole"):
         await media_source.async_resolve_media(hass, series["media_content_id"], None)
     photo = (await panel.open("Attic", "Photos", "Summer"))["children"][0]
+    film = (await panel.open("Attic", "Films"))["children"][0]
     for entry in attic.library.entries():
         entry.has_thumb = False
-    with pytest.raises(Unresolvable, match="can't be played as a whole"):
-        await media_source.async_resolve_media(hass, photo["media_content_id"], None)
+        if entry.type == "movie":
+            entry.files = []
+    for each in (photo, film):
+        with pytest.raises(Unresolvable, match="has no file to play"):
+            await media_source.async_resolve_media(hass, each["media_content_id"], None)
 
 
 @pytest.mark.parametrize(

@@ -777,6 +777,9 @@ async def test_find_media(
         1:
     ]
     assert (artist["type"], artist["media_content_id"]) == ("artist", None)
+    key = str(attic.library.playlists[0].key)
+    answer = await call(hass, loaded, "find_media", rating_key=key)
+    assert [each["type"] for each in answer["items"]] == ["playlist"]
 
 
 async def test_find_media_on_several_servers(

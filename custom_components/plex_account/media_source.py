@@ -110,6 +110,9 @@ class PlexMediaSource(MediaSource):
         self, item: MediaSourceItem, query: SearchMediaQuery
     ) -> SearchMedia:
         """Find something on a server, or on all that are below a place."""
+        if not query.search_query.strip():
+            # Servers do not take that for a question.
+            return SearchMedia(result=[])
         with _raised_as(BrowseError):
             account, server, _ = self._place(item)
             accounts = [account] if account else self._accounts()

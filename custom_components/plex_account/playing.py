@@ -34,11 +34,12 @@ async def async_play(
 ) -> PlayMedia:
     """Return where a player fetches an item: of Home Assistant.
 
-    Raises Unresolvable for what is no one thing.
+    Raises Unresolvable for what is no one thing, or has no file.
     """
     photo = item.thumb if item.type is ItemType.PHOTO else None
     if not item.files or (item.type is ItemType.PHOTO and photo is None):
-        raise Unresolvable(**translation("not_playable", title=item.title))
+        key = "not_playable" if item.is_folder else "no_file"
+        raise Unresolvable(**translation(key, title=item.title))
     if photo:
         return PlayMedia(media_path(server, f"{PHOTO_PATH}{photo}"), "image/jpeg")
     direct = direct_file(item)

@@ -39,7 +39,7 @@ class PushListener:
         client: Callable[[Connection, str], PlexServerClient],
         async_on_event: Callable[[PushEvent | None], None],
     ) -> None:
-        """Do nothing yet; the last is told of events, and of None to have a look."""
+        """Do nothing yet; the last is called with events, and None to have a look."""
         self._name = name
         self._slots = slots
         self._client = client
@@ -62,7 +62,7 @@ class PushListener:
             self._task.cancel()
             self._task = None
         if target and token != self._refused:
-            # Home Assistant does not wait for it, not even in its tests.
+            # It ends with its server only, so it is no task that anybody may wait for.
             self._task = create_eager_task(
                 self._async_listen(*target), name=f"{self._name} push"
             )

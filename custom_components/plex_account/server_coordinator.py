@@ -530,7 +530,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     async def _async_is_accepted(self) -> bool:
         """Return if the token is still good, as with a server that is only slow."""
         try:
-            async with asyncio.timeout(TOKEN_TIMEOUT / 2):
+            async with asyncio.timeout(CHECK_TIMEOUT):
                 self._async_learn(await self._connector.check(self.data))
         except PlexError, TimeoutError:
             # The server has started anew, or says nothing about it.

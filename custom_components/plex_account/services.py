@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 import re
 from typing import Any, Final
 
@@ -23,7 +23,15 @@ from homeassistant.helpers.service import async_register_admin_service
 from homeassistant.util.json import JsonObjectType, JsonValueType
 
 from .access import async_ask_library, async_get_checked_access
-from .api import PlainHttp, PlexError, Reply, at_address
+from .api import (
+    Item,
+    PlainHttp,
+    PlexError,
+    PlexLibrary,
+    PlexNotFoundError,
+    Reply,
+    at_address,
+)
 from .const import DOMAIN, PLEX_TV
 from .errors import server_errors, translation
 from .media import async_picture, async_search, media_content_id, subtitle
@@ -264,9 +272,7 @@ async def _async_find_media(call: ServiceCall) -> ServiceResponse:
         )
     else:
         only = server or get_only_server(account)
-        found = [
-            (only, await async_ask_library(only, lambda lib: lib.get_item(rating_key)))
-        ]
+        found = [(only, await async_ask_library(only, partial(_item, rating_key)))]
     return {
         "items": [
             {
@@ -283,6 +289,14 @@ async def _async_find_media(call: ServiceCall) -> ServiceResponse:
             for server, item in found[:limit]
         ]
     }
+
+
+async def _item(rating_key: str, library: PlexLibrary) -> Item:
+    """Return what has a rating key, which is kept elsewhere if it is a playlist."""
+    try:
+        return await library.get_item(rating_key)
+    except PlexNotFoundError:
+        return await library.get_playlist(rating_key)
 
 
 def _time(when: datetime | None) -> str | None:

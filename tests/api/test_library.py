@@ -7,7 +7,7 @@ import pytest
 
 from custom_components.plex_account.api import PlexNotFoundError, PlexServerClient
 from custom_components.plex_account.api.library import PAGE_SIZE, PlexLibrary, Shelf
-from tests.plex_emulator import MediaServer, PlexEmulator
+from tests.plex_emulator import MediaServer, PlexEmulator, error
 from tests.plex_emulator.demo_library import stock
 from tests.plex_emulator.faults import Fault, Reply
 from tests.plex_emulator.library import Entry, Section
@@ -157,8 +157,7 @@ _ALBUM = {"type": "album", "title": "Album", "parentRatingKey": "1"}
         (200, []),
         (200, [{"type": "artist", "title": "The Tins"}]),
         (200, [_ALBUM, _ALBUM | {"parentRatingKey": "9"}]),
-        (400, [_ALBUM]),
-        (404, [_ALBUM]),
+        *((status, [_ALBUM]) for status in (400, 403, 404, 500)),
     ],
 )
 async def test_albums_unknown(
@@ -235,6 +234,15 @@ async def test_symbol(plex: PlexEmulator, pms: PlexServerClient) -> None:
     library = PlexLibrary(pms)
     *_, symbol = await library.get_first_characters("1")
     assert (await library.get_items("1", first_character=symbol.key)).total == 1
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+async def test_no_characters(
+    plex: PlexEmulator, pms: PlexServerClient, status: int
+) -> None:
+    """That a library is not told by characters does not keep it away."""
+    plex.faults.add(error(status), path="/library/sections/1/firstCharacter")
+    assert await PlexLibrary(pms).get_first_characters("1") == []
 
 
 @pytest.mark.parametrize(

@@ -307,7 +307,7 @@ class MediaServer(Host):
                 return self._transcode(received, rest)
             case ["library", "metadata", key, *rest] if entry := library.find(key):
                 match rest:
-                    case []:
+                    case [] if entry not in library.playlists:
                         item = entry.data() | library.section_of(entry)
                         return self._reply(received, {"size": 1, "Metadata": [item]})
                     case ["children"]:

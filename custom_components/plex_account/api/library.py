@@ -7,7 +7,12 @@ from functools import partial
 import re
 from typing import Final
 
-from .exceptions import PlexNotFoundError, PlexResponseError
+from .exceptions import (
+    PlexNotFoundError,
+    PlexPermissionError,
+    PlexResponseError,
+    PlexServerError,
+)
 from .http import LIST_SIZE
 from .items import Item, ItemType, Section
 from .reading import Json, integer, objects, root, text
@@ -18,6 +23,13 @@ PAGE_SIZE: Final = 100
 
 # What a list has at the most, whatever the server says, so that there is a last page.
 MAX_TOTAL: Final = 100_000
+# How a server refuses what it need not tell.
+REFUSED: Final = (
+    PlexNotFoundError,
+    PlexPermissionError,
+    PlexResponseError,
+    PlexServerError,
+)
 # How Plex names albums where it lists items of one type.
 _ALBUMS: Final = "9"
 # Titles that somebody has begun, of which all are listed at a time.
@@ -72,14 +84,14 @@ class PlexLibrary:
         return await self._get("library/sections", _sections)
 
     async def get_first_characters(self, section: str) -> list[FirstCharacter]:
-        """Return with what the titles of a library begin, [] if that is not told.
+        """Return with what the titles of a library begin, [] if that is refused.
 
         Source: GET /library/sections/{key}/firstCharacter.
         """
         path = f"library/sections/{section}/firstCharacter"
         try:
             return await self._get(path, _first_characters)
-        except PlexNotFoundError:
+        except REFUSED:
             return []
 
     async def get_items(
@@ -103,7 +115,7 @@ class PlexLibrary:
         return await self._get_page(f"library/metadata/{rating_key}/children", start)
 
     async def get_albums(self, artist: Item, start: int = 0) -> Page | None:
-        """Return a page of all albums of an artist, None if that is not told.
+        """Return a page of all albums of an artist, None if that is refused.
 
         Source: GET /library/sections/{key}/all.
         """
@@ -111,7 +123,7 @@ class PlexLibrary:
         asked = {"type": _ALBUMS, "artist.id": artist.rating_key, "sort": "year:desc"}
         try:
             page = await self._get_page(path, start, asked)
-        except PlexNotFoundError, PlexResponseError:
+        except REFUSED:
             return None
         # A server that does not know how to select lists whatever it has.
         parents = {(each.type, each.parent) for each in page.items}
