@@ -386,7 +386,7 @@ async def test_hostile_tag(
 ) -> None:
     """Of the tags only those reach a player that it needs, and that lead nowhere."""
     attic.transcoder.made["index.m3u8"] = (
-        '#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-MAP:URI="00000.mp4"\n'
+        '#EXTM3U\n#EXT-X-VERSION:7\n\n#EXT-X-MAP:URI="00000.mp4"\n'
         f"{tag}\n#EXTINF:4.004, nodesc\n00000.ts\n#EXT-X-ENDLIST"
     ).encode()
     async with player.get(await resolve(hass, attic, film)) as answer:
