@@ -54,7 +54,7 @@ ELSEWHERE = {
     ),
     "coordinator": (
         *("coordinator", "init", "store", "options_flow"),
-        *("diagnostics", "push"),
+        *("diagnostics", "push", "issues", "repairs"),
     ),
     "devices": ("init", "coordinator"),
     "entity": ("entity", "coordinator"),
@@ -71,7 +71,7 @@ ELSEWHERE = {
     "sensor": ("entity", "init", "options_flow"),
     "server_coordinator": (
         *("coordinator", "push", "init", "repairs", "button"),
-        *("sources", "store"),
+        *("sources", "store", "issues"),
     ),
     "services": ("services", "sources", "coordinator"),
     "sources": ("sources", "services", "coordinator"),

@@ -15,12 +15,19 @@ from pytest_homeassistant_custom_component.common import (
 )
 from yarl import URL
 
-from custom_components.plex_account import access, server_coordinator
+from custom_components.plex_account import access, coordinator, server_coordinator
 from custom_components.plex_account.api import PlexLibrary, connections
 from custom_components.plex_account.const import DOMAIN
 from custom_components.plex_account.devices import async_get_device
 from custom_components.plex_account.server_coordinator import Trouble
-from homeassistant.const import CONF_TOKEN, STATE_OFF, STATE_ON, STATE_UNAVAILABLE
+from homeassistant.const import (
+    CONF_TOKEN,
+    EVENT_STATE_CHANGED,
+    STATE_OFF,
+    STATE_ON,
+    STATE_UNAVAILABLE,
+    STATE_UNKNOWN,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import (
@@ -1011,6 +1018,29 @@ async def test_unloaded_while_it_is_asked(
         await waiting
     assert raised.value.translation_key == "cannot_connect"
     assert raised.value.translation_placeholders == {"name": server.name}
+
+
+async def test_slow_start(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    config_entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a server that takes long at first nobody says that it is not there."""
+    monkeypatch.setattr(coordinator, "START_TIMEOUT", 0.01)
+    monkeypatch.setattr(server_coordinator, "PATIENCE", 0.05)
+    plex.faults.add(Delay(0.4), host="Attic", path="/identity")
+    config_entry.add_to_hass(hass)
+    changes = async_capture_events(hass, EVENT_STATE_CHANGED)
+    assert await hass.config_entries.async_setup(config_entry.entry_id)
+    await until(lambda: state_of(hass, CONNECTIVITY) == STATE_ON)
+    states = [
+        new.state
+        for change in changes
+        if (new := change.data["new_state"]) and new.entity_id == CONNECTIVITY
+    ]
+    assert states == [STATE_UNKNOWN, STATE_ON]
 
 
 async def test_slow(

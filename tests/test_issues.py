@@ -173,6 +173,19 @@ async def test_without_encryption(
     assert bool(tokens) == (expected == ["unencrypted"])
 
 
+async def test_renamed_account(
+    hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
+) -> None:
+    """An issue has the name that the account has now."""
+    attic.claimed = False
+    await setup_integration(hass, config_entry)
+    hass.config_entries.async_update_entry(config_entry, title="Home")
+    await tick(ACCOUNT_POLL)
+    (issue,) = ir.async_get(hass).issues.values()
+    assert issue.translation_placeholders
+    assert issue.translation_placeholders["markdown_account"] == "Home"
+
+
 async def test_vanished_server(
     hass: HomeAssistant,
     plex: PlexEmulator,

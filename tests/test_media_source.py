@@ -538,6 +538,20 @@ async def test_search(panel: Panel) -> None:
     assert [each["media_class"] for each in found["result"]["result"]] == ["image"]
 
 
+async def test_nothing_to_search(
+    hass: HomeAssistant, panel: Panel, plex: PlexEmulator, attic: MediaServer
+) -> None:
+    """Without words or servers nothing is found."""
+    found = await panel.ask("search_media", ROOT, search_query=" ")
+    assert found["result"]["result"] == []
+    assert not plex.requests.matching(path="/hubs/search")
+    await plex.remove_server(attic)
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    await entry.runtime_data.async_refresh()
+    found = await panel.ask("search_media", ROOT, search_query="light")
+    assert found["result"]["result"] == []
+
+
 async def test_server_down(
     hass: HomeAssistant, panel: Panel, plex: PlexEmulator, ada: Account
 ) -> None:
@@ -556,8 +570,6 @@ async def test_server_down(
     assert (await panel.open("Attic"))["children"]
     found = await panel.ask("search_media", ROOT, search_query="light")
     assert len(found["result"]["result"]) == 2
-    found = await panel.ask("search_media", ROOT, search_query=" ")
-    assert found["result"]["result"] == []
     answer = await panel.ask(
         "search_media", node["media_content_id"], search_query="light"
     )
@@ -572,9 +584,7 @@ async def test_silent_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nobody waits for long for a server that is there, but tells nothing."""
-    assert access.ANSWER_TIMEOUT < 15
-    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.3)
-    monkeypatch.setattr(media_module, "SEARCH_TIMEOUT", 0.2)
+    assert media_module.SEARCH_TIMEOUT < access.ANSWER_TIMEOUT < 15
     await plex.add_server("Cellar", owner=ada)
     (entry,) = hass.config_entries.async_entries(DOMAIN)
     await entry.runtime_data.async_refresh()
@@ -582,10 +592,15 @@ async def test_silent_server(
     cellar = child(await panel.open(), "Cellar")["media_content_id"]
     for path in ("/library/*", "/hubs/*"):
         plex.faults.add(Vanish(Ending.SILENCE), host="Cellar", path=path)
-    found = await panel.ask("search_media", ROOT, search_query="light")
+    monkeypatch.setattr(media_module, "SEARCH_TIMEOUT", 0.1)
+    async with asyncio.timeout(5):
+        found = await panel.ask("search_media", ROOT, search_query="light")
     assert len(found["result"]["result"]) == 2
+    # Where there is nothing else it is waited for.
+    monkeypatch.setattr(access, "ANSWER_TIMEOUT", 0.3)
     for command, data in (("search", {"search_query": "light"}), ("browse", {})):
-        answer = await panel.ask(f"{command}_media", cellar, **data)
+        async with asyncio.timeout(5):
+            answer = await panel.ask(f"{command}_media", cellar, **data)
         assert "Cellar did not answer in time" in answer["error"]["message"]
 
 
@@ -654,7 +669,7 @@ async def test_not_playable(
         if entry.type == "movie":
             entry.files = []
     for each in (photo, film):
-        with pytest.raises(Unresolvable, match="has no file to play"):
+        with pytest.raises(Unresolvable, match="has nothing to play or show"):
             await media_source.async_resolve_media(hass, each["media_content_id"], None)
 
 
@@ -715,7 +730,8 @@ async def test_slow_disk(
 ) -> None:
     """A file that takes long to come is believed to be there."""
     monkeypatch.setattr(playing, "CHECK_TIMEOUT", 0.1)
-    plex.faults.add(Delay(0.3), path="/library/parts/*")
+    gone = json_answer({}, 404)
+    plex.faults.add(Delay(0.3, gone), path="/library/parts/*")
     film = (await panel.open("Attic", "Films"))["children"][0]
     media = await media_source.async_resolve_media(hass, film["media_content_id"], None)
     assert media.mime_type == "video/mp4"

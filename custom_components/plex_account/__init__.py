@@ -29,7 +29,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Set up the actions and the door, which are there without an account, too."""
+    """Set up the actions and the views, which are there without an account, too."""
     async_setup_services(hass)
     hass.http.register_view(HlsView)
     hass.http.register_view(MediaView)

@@ -34,7 +34,8 @@ class PlexServerData:
     `resource` is what plex.tv lists, `server` what the server told of itself. The
     server answered at `connection` if it is `reachable`, and has accepted `token`; both
     are kept when it no longer answers, the former beyond a restart. `outcome` is what
-    the last look for connections has shown, `account` what an own server told of the
+    the last look for connections has shown, nothing while it has to be looked for anew,
+    `account` what an own server told of the
     account that it is signed in to and of its remote access. `https_worked` says that a
     certificate has proven once who answers, `plex_tv_answers` that names of the
     internet resolve.

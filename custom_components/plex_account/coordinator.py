@@ -97,6 +97,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                 EVENT_HOMEASSISTANT_STOP, self._async_hang_up
             )
         )
+        self.config_entry.async_on_unload(self._async_drop_issues)
         await self.store.async_load(str(self.config_entry.unique_id))
         assert self.client.token
         self._async_use_token(self.store.successor(self.client.token))
@@ -114,7 +115,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         """Let go of the servers, and write what is still to be written."""
         # First, as a refresh that ends now would begin to follow servers.
         await self.async_shutdown()
-        await asyncio.gather(*map(self._async_let_go, self.servers.values()))
+        await asyncio.gather(*(each.async_shutdown() for each in self.servers.values()))
         await self.store.async_close()
 
     async def _async_hang_up(self, _: Event) -> None:
@@ -331,7 +332,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
             data.servers if data.stored else None,
         )
         for server in list(self.servers.values()):
-            async_update_server_device(self.hass, self.config_entry, server.data)
+            self._async_server_updated(server)
             # There may be hundreds, and others want to go on meanwhile.
             await asyncio.sleep(0)
         for server in due:
@@ -353,6 +354,12 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         if server.is_followed:
             async_update_server_device(self.hass, self.config_entry, server.data)
             async_update_issues(self.hass, self.config_entry, server.data)
+
+    @callback
+    def _async_drop_issues(self) -> None:
+        """Complain about no server any more."""
+        for server in self.servers.values():
+            async_drop_issues(self.hass, self.config_entry, server.data)
 
     async def _async_let_go(self, server: PlexServerCoordinator) -> None:
         """Stop to follow a server, and to complain about it."""

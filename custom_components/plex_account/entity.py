@@ -49,7 +49,7 @@ class PlexEntity[CoordinatorT: PlexCoordinator[Any]](CoordinatorEntity[Coordinat
         """Initialize the entity."""
         super().__init__(coordinator)
         self.entity_description = description
-        # The coordinator makes the device, and keeps it up to date.
+        # The account makes the device, and keeps it up to date.
         self._attr_device_info = DeviceInfo(identifiers={coordinator.device_identifier})
         account = coordinator.config_entry.unique_id
         _, device = coordinator.device_identifier

@@ -70,7 +70,8 @@ HLS_TYPE: Final = "application/vnd.apple.mpegurl"
 # players elsewhere. A range may not have them, or be too short. Only these kinds of
 # files may begin with eight letters, too.
 BEGINNING: Final = 8
-INSIDE: Final = re.compile(r"bytes=(?:-|0*[1-9]|0+-0*[0-6]\Z)", re.ASCII)
+INSIDE: Final = re.compile(r"bytes=(?:-|0*[1-9])", re.ASCII)
+SHORT: Final = re.compile(r"bytes=0+-0*[0-6]", re.ASCII)
 PRINTABLE: Final = string.printable.encode() + b"\xef\xbb\xbf"
 LETTERS: Final = (
     *(b".RMF", b".snd", b"8BPS", b"APET", b"BW64", b"DSD ", b"FORM", b"FRM8", b"FUJI"),
@@ -263,7 +264,10 @@ async def _hand_over(
 def _is_file(answer: ClientResponse, beginning: bytes, wanted: str) -> bool:
     """Return if what comes is a file as it is."""
     # What the server says that it is may not be true.
-    begins = answer.status == HTTPStatus.OK or not INSIDE.match(wanted)
+    told = answer.headers.get(hdrs.CONTENT_RANGE, "")
+    is_inside = INSIDE.match(wanted) and not told.startswith("bytes 0-")
+    is_short = SHORT.fullmatch(wanted)
+    begins = answer.status == HTTPStatus.OK or not (is_inside or is_short)
     is_encoded = answer.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity"
     return not is_encoded and not (begins and _is_text(beginning[:BEGINNING]))
 

@@ -12,12 +12,12 @@ from lru import LRU
 from homeassistant.components.http.auth import async_sign_path
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.async_ import create_eager_task
 from homeassistant.util.hass_dict import HassKey
 
 from .access import async_ask_library
 from .api import Item, ItemType, MediaFile
 from .const import DOMAIN
-from .errors import translation
 from .server_coordinator import PlexServerCoordinator
 
 # How long a picture can be fetched at the least by whoever was given its path, and how
@@ -28,7 +28,7 @@ MAX_SIGNED: Final = 10_000
 # Pixels that a picture in a list and a photo on a screen have at the least.
 PICTURE_SIZE: Final = (400, 600)
 PHOTO_SIZE: Final = (1920, 1080)
-# Seconds that all wait for a server that has not found anything yet.
+# Seconds that what some servers have found waits for the others.
 SEARCH_TIMEOUT: float = 8
 # What stands before the path of a picture that is wanted in the size of a screen.
 PHOTO_PATH: Final = "/photo"
@@ -54,6 +54,8 @@ _AUDIO_TYPES: Final = {
 _OTHER_TYPES: Final = {ItemType.TRACK: "audio/mpeg", ItemType.PHOTO: "image/jpeg"}
 _VIDEO_CODECS: Final = {"h264", "vp8", "vp9", "av1"}
 _AUDIO_CODECS: Final = {None, "aac", "mp3", "opus", "flac", "vorbis"}
+
+type Found = list[tuple[PlexServerCoordinator, Item]]
 
 _SIGNED: HassKey[LRU[str, tuple[float, str]]] = HassKey(f"{DOMAIN}_signed_pictures")
 
@@ -166,34 +168,38 @@ def subtitle(item: Item) -> str | None:
 
 async def async_search(
     servers: Sequence[PlexServerCoordinator], query: str, limit: int
-) -> list[tuple[PlexServerCoordinator, Item]]:
+) -> Found:
     """Return what servers find, the best of each first.
 
-    One that can't be reached is left out; if none is left its error is raised.
+    One that can't be reached is left out, and one that is silent if others have found
+    something; if none is left its error is raised.
     """
     # Nobody wants to wait for one that is known to be down.
     asked = [server for server in servers if server.data.reachable] or servers
+    if not asked:
+        return []
     errors: list[HomeAssistantError] = []
 
-    async def ask(
-        server: PlexServerCoordinator,
-    ) -> list[tuple[PlexServerCoordinator, Item]]:
+    async def ask(server: PlexServerCoordinator) -> Found:
         try:
-            async with asyncio.timeout(SEARCH_TIMEOUT):
-                items = await async_ask_library(
-                    server, lambda library: library.search(query, limit)
-                )
-        except TimeoutError:
-            name = server.data.resource.name
-            silent = HomeAssistantError(**translation("timeout_connect", name=name))
-            errors.append(silent)
-            return []
+            items = await async_ask_library(
+                server, lambda library: library.search(query, limit)
+            )
         except HomeAssistantError as err:
             errors.append(err)
             return []
         return [(server, item) for item in items]
 
-    found = await asyncio.gather(*map(ask, asked))
+    asking = [create_eager_task(ask(server)) for server in asked]
+    try:
+        done, _ = await asyncio.wait(asking, timeout=SEARCH_TIMEOUT)
+        if not any(task.result() for task in done):
+            done, _ = await asyncio.wait(asking)
+    finally:
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
     if errors and len(errors) == len(asked):
         raise errors[0]
+    found = [task.result() for task in asking if task in done]
     return [each for each in chain(*zip_longest(*found)) if each]

@@ -25,7 +25,8 @@ from .server_coordinator import PlexServerCoordinator
 # How Home Assistant's media panel wants HLS to be called.
 PANEL_HLS_TYPE: Final = "application/x-mpegURL"
 
-# Seconds that a server is given to show that it has a file, before it is believed.
+# Seconds that a server, which has just told of a file, is given to show that it has it.
+# Its disk may have to wake up, so then it is believed.
 CHECK_TIMEOUT: float = 5
 
 

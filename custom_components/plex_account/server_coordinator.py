@@ -56,7 +56,7 @@ TRANSIENT_TOKEN_RENEWAL_AGE = timedelta(hours=44)
 # Attempts beyond the first to get a token where a server has just answered, and the
 # seconds for all of them.
 TOKEN_RETRIES = 2
-TOKEN_TIMEOUT: float = 4
+TOKEN_TIMEOUT: float = 4.5
 # Seconds that a server is given to say that it is there, and to answer somebody before
 # it is looked for.
 CHECK_TIMEOUT: float = 3
@@ -579,7 +579,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Say that the server can't be reached, though it is still looked for."""
         # What the last look has shown is not true any more.
         nothing = ProbeOutcome(best=None, tried={})
-        self.data = replace(self.data, reachable=False, outcome=nothing)
+        self.data = replace(
+            self.data, reachable=False, outcome=self.data.outcome and nothing
+        )
         self.async_update_listeners()
 
     @callback

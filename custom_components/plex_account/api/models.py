@@ -17,6 +17,7 @@ from .reading import (
     identifier,
     integer,
     objects,
+    plex_tv_token,
     required,
     root,
     secret,
@@ -161,7 +162,7 @@ class User:
                 Service.from_json(service)
                 for service in children(data, "services", "service")
             ],
-            auth_token=secret(data, "authToken"),
+            auth_token=plex_tv_token(data, "authToken"),
         )
 
     def to_json(self) -> dict[str, Json]:

@@ -195,13 +195,17 @@ def identifier(data: dict[str, Json], key: str) -> str | None:
 
 
 def secret(data: dict[str, Json], key: str) -> str | None:
-    """Return a token, None for what could not be sent in a header, or is a JWT."""
+    """Return a token, None for what could not be sent in a header."""
     value = data.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_SECRET:
-        return None
-    # Servers do not take a JWT, nor what plex.tv gives for one.
-    is_good = value.isascii() and value.isprintable() and not value.startswith("eyJ")
-    return value if is_good else None
+    if isinstance(value, str) and 0 < len(value) <= MAX_SECRET:
+        return value if value.isascii() and value.isprintable() else None
+    return None
+
+
+def plex_tv_token(data: dict[str, Json], key: str) -> str | None:
+    """Return a token of plex.tv, None for a JWT, which its servers do not take."""
+    token = secret(data, key)
+    return None if token and token.startswith("eyJ") else token
 
 
 def web_address(data: dict[str, Json], key: str) -> URL | None:

@@ -19,6 +19,7 @@ from .reading import (
     flag,
     identifier,
     objects,
+    plex_tv_token,
     required,
     root,
     secret,
@@ -106,7 +107,7 @@ class Resource:
         return cls(
             name=text(data, "name") or client_identifier,
             client_identifier=client_identifier,
-            access_token=secret(data, "accessToken"),
+            access_token=plex_tv_token(data, "accessToken"),
             owned=required(flag(data, "owned"), "owner of a server"),
             home=flag(data, "home") or False,
             presence=flag(data, "presence") or False,
