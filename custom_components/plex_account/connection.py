@@ -19,7 +19,7 @@ from .api import (
     ServerIdentity,
     TransientToken,
     is_encrypted,
-    kind,
+    kind_rank,
     plain_http,
     probe_connections,
     usable_connections,
@@ -116,7 +116,7 @@ class ServerConnector:
         best = outcome.best
         if best and (
             best.connection == data.connection
-            or kind(best.connection) < kind(data.connection)
+            or kind_rank(best.connection) < kind_rank(data.connection)
         ):
             return _connected(data, outcome)
         return replace(data, outcome=outcome)
@@ -168,8 +168,10 @@ def _usable(data: PlexServerData) -> list[Connection]:
 def _better(data: PlexServerData) -> list[Connection]:
     """Return those of a better kind than the present one."""
     assert data.connection
-    present = kind(data.connection)
-    return [connection for connection in _usable(data) if kind(connection) < present]
+    present = kind_rank(data.connection)
+    return [
+        connection for connection in _usable(data) if kind_rank(connection) < present
+    ]
 
 
 def _connected(data: PlexServerData, outcome: ProbeOutcome) -> PlexServerData:

@@ -135,7 +135,7 @@ def tier(connection: Connection) -> ConnectionTier:
     return ConnectionTier.LOCAL_HTTP
 
 
-def kind(connection: Connection) -> tuple[bool, ConnectionTier, bool]:
+def kind_rank(connection: Connection) -> tuple[bool, ConnectionTier, bool]:
     """Return a sort key of kinds of connections, the best first.
 
     What is not encrypted stands last, and whose name works before what is pinned.
@@ -145,7 +145,7 @@ def kind(connection: Connection) -> tuple[bool, ConnectionTier, bool]:
 
 def rank(connection: Connection) -> tuple[bool, ConnectionTier, bool, bool]:
     """Return a sort key of connections, the best first: IPv4 stands before IPv6."""
-    return *kind(connection), connection.ipv6
+    return *kind_rank(connection), connection.ipv6
 
 
 def at_address(connection: Connection) -> Connection:
