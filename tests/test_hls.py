@@ -281,6 +281,27 @@ async def test_stopped(
             assert answer.status == HTTPStatus.NOT_FOUND
 
 
+async def test_most_at_a_time(
+    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry, tick: Tick
+) -> None:
+    """What nobody watches makes room where a server can't convert one more."""
+    attic.transcoder.most = 2
+    paths = [await resolve(hass, attic, film) for _ in range(4)]
+    playlists = [await start(player, path) for path in paths[:2]]
+    async with player.get(paths[2]) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    await tick(timedelta(seconds=31))
+    assert await lines(player, playlists[0])
+    await tick(timedelta(seconds=31))
+    playlists.append(await start(player, paths[2]))
+    assert await lines(player, playlists[0])
+    async with player.get(playlists[1]) as answer:
+        assert answer.status == HTTPStatus.NOT_FOUND
+    # What has not begun takes no place.
+    assert len(attic.transcoder.sessions) == 2
+    assert async_get_transcode(hass, paths[3].split("/")[4])
+
+
 async def test_long_film(
     hass: HomeAssistant,
     player: Player,

@@ -29,6 +29,7 @@ from .api import (
     PlexError,
     PlexNotFoundError,
     PlexResponseError,
+    PlexServerError,
     read_stream,
 )
 from .const import DOMAIN, LOGGER
@@ -41,6 +42,8 @@ PLAYLIST_SUFFIX: Final = ".m3u8"
 # any case.
 TICKET_LIFETIME: Final = 600
 MAX_TICKET_LIFETIME: Final = 86_400
+# Seconds without a request after which others may have its place at the server.
+IDLE_TIME: Final = 60
 # A server ends what nobody says to be alive after minutes, however much is fetched.
 PING_INTERVAL: Final = timedelta(seconds=30)
 # How many a server has at a time; who has long not fetched makes room for one more.
@@ -149,6 +152,12 @@ class Transcode:
             hass, self._async_ping, PING_INTERVAL
         )
 
+    @property
+    def is_idle(self) -> bool:
+        """Return if the server may be at work for nobody."""
+        unused = self._hass.loop.time() - self._used_at
+        return self._is_begun and unused >= IDLE_TIME
+
     async def _async_ping(self, _: datetime) -> None:
         """Keep it alive, or stop once nobody fetches any more, or may."""
         expires_at = min(self._used_at + TICKET_LIFETIME, self._worthless_at)
@@ -179,12 +188,7 @@ class Transcode:
         # Asked for once more, the server would begin anew.
         async with self._starting:
             if self._playlist is None:
-                path = f"{self._path}/{MASTER_PLAYLIST}"
-                self._is_begun = True
-                access = await self.server.async_get_access()
-                params = self._params | _quality(access.connection)
-                async with await self._stream("GET", path, params) as answer:
-                    master = await self._async_lines(answer)
+                master = await self._async_begin()
                 try:
                     self._async_keep()
                 except PlexNotFoundError:
@@ -200,6 +204,32 @@ class Transcode:
                 if self._playlist is None:
                     raise PlexResponseError("The playlist has nothing to play")
         return self._playlist
+
+    async def _async_begin(self) -> list[str]:
+        """Let the server begin, in the place of what nobody watches if need be."""
+        path = f"{self._path}/{MASTER_PLAYLIST}"
+        self._is_begun = True
+        access = await self.server.async_get_access()
+        params = self._params | _quality(access.connection)
+        try:
+            answer = await self._stream("GET", path, params)
+        except PlexResponseError, PlexServerError:
+            # It may convert no more at a time.
+            if not await self._async_make_room():
+                raise
+            answer = await self._stream("GET", path, params)
+        async with answer:
+            return await self._async_lines(answer)
+
+    async def _async_make_room(self) -> bool:
+        """Stop what the server does for nobody, return if there was such."""
+        idle = [
+            each
+            for each in self._hass.data[_TRANSCODES].values()
+            if each.server is self.server and each.is_idle
+        ]
+        await asyncio.gather(*(each.async_stop() for each in idle))
+        return bool(idle)
 
     async def async_playlist(self, name: str) -> bytes:
         """Return a playlist, in which there is nothing but files of the session.

@@ -373,6 +373,8 @@ class MediaServer(Host):
                     raise RefusedError(BAD_REQUEST)
                 if kind != "metadata" or self.library.find(key) is None:
                     raise RefusedError(NOT_FOUND)
+                if self.transcoder.is_full(client):
+                    return Answer(503)
                 session = received.field("session")
                 body = self.transcoder.start(client, session)
                 return Answer(200, body, "application/vnd.apple.mpegurl")

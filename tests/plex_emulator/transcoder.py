@@ -27,7 +27,14 @@ class Transcoder:
     """The session of each client, which has one at a time."""
     made: dict[str, bytes] = field(default_factory=lambda: dict(SILENCE))
     master: bytes = MASTER
+    most: int | None = None
+    """How many sessions there may be at a time."""
     _pinged_at: dict[str, float] = field(default_factory=dict)
+
+    def is_full(self, client: str) -> bool:
+        """Return if there can't be a session of one more client."""
+        others = self.sessions.keys() - {client}
+        return self.most is not None and len(others) >= self.most
 
     def start(self, client: str, session: str) -> bytes:
         """Begin a session, which ends that which the client has."""
