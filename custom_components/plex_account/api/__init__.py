@@ -31,7 +31,7 @@ from .exceptions import (
     PlexTwoFactorRequiredError,
     PlexWrongServerError,
 )
-from .http import ClientIdentity, media_type, read_stream
+from .http import ClientIdentity, read_stream
 from .items import (
     Item,
     ItemType,
@@ -63,6 +63,7 @@ from .reading import objects, parse_url
 from .remote_access import RemoteAccess, ServerAccount
 from .resources import Connection, Resource, ServerList, SourceConnectionInformation
 from .server import PlexServerClient, PushEvent
+from .transport import media_type
 
 __all__ = [
     "FIRST_CHARACTER",

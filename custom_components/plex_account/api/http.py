@@ -30,7 +30,7 @@ from .exceptions import (
 )
 from .reading import Json, decode, one_line
 from .refusals import refusal
-from .transport import connecting, once
+from .transport import connecting, media_type, once
 
 # Seconds. The total covers all attempts and the pauses between them.
 CONNECT_TIMEOUT = 5
@@ -364,13 +364,6 @@ async def _send(
         body=body,
         location=location,
     )
-
-
-def media_type(response: ClientResponse) -> str:
-    """Return of what type an answer says that it is, without parameters."""
-    # aiohttp reads all of it as that of a mail, which can take long, and fail.
-    header = response.headers.get(hdrs.CONTENT_TYPE, "")
-    return header.partition(";")[0].strip().lower()
 
 
 async def read_stream(response: ClientResponse, size: int) -> bytes:

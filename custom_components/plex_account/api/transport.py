@@ -78,6 +78,13 @@ def _quiet(connector: BaseConnector | None) -> Generator[None]:
         raise
 
 
+def media_type(response: ClientResponse) -> str:
+    """Return of what type an answer says that it is, without parameters."""
+    # aiohttp reads all of it as that of a mail, which can take long, and fail.
+    header = response.headers.get(hdrs.CONTENT_TYPE, "")
+    return header.partition(";")[0].strip().lower()
+
+
 class _Response(ClientResponse):
     """A response that is not held up for ever by interim ones."""
 
