@@ -282,24 +282,34 @@ async def test_stopped(
 
 
 async def test_most_at_a_time(
-    hass: HomeAssistant, player: Player, attic: MediaServer, film: Entry, tick: Tick
+    hass: HomeAssistant,
+    player: Player,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    film: Entry,
+    tick: Tick,
 ) -> None:
     """What nobody watches makes room where a server can't convert one more."""
-    attic.transcoder.most = 2
-    paths = [await resolve(hass, attic, film) for _ in range(4)]
-    playlists = [await start(player, path) for path in paths[:2]]
-    async with player.get(paths[2]) as answer:
+    attic.transcoder.most = 3
+    paths = [await resolve(hass, attic, film) for _ in range(5)]
+    playlists = [await start(player, path) for path in paths[:3]]
+    async with player.get(paths[3]) as answer:
         assert answer.status == HTTPStatus.BAD_GATEWAY
-    await tick(timedelta(seconds=31))
+    await tick(timedelta(seconds=11))
     assert await lines(player, playlists[0])
-    await tick(timedelta(seconds=31))
-    playlists.append(await start(player, paths[2]))
-    assert await lines(player, playlists[0])
-    async with player.get(playlists[1]) as answer:
-        assert answer.status == HTTPStatus.NOT_FOUND
+    await tick(timedelta(seconds=11))
+    # What is wrong with a film is no reason to end another.
+    rule = plex.faults.add(error(500), path="/video/:/transcode/universal/start.m3u8")
+    async with player.get(paths[3]) as answer:
+        assert answer.status == HTTPStatus.BAD_GATEWAY
+    plex.faults.remove(rule)
+    playlists.append(await start(player, paths[3]))
+    for playlist, status in zip(playlists, (200, 404, 200, 200), strict=True):
+        async with player.get(playlist) as answer:
+            assert answer.status == status
     # What has not begun takes no place.
-    assert len(attic.transcoder.sessions) == 2
-    assert async_get_transcode(hass, paths[3].split("/")[4])
+    assert len(attic.transcoder.sessions) == 3
+    assert async_get_transcode(hass, paths[4].split("/")[4])
 
 
 async def test_long_film(

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from itertools import count
 import re
 import secrets
@@ -43,7 +44,7 @@ PLAYLIST_SUFFIX: Final = ".m3u8"
 TICKET_LIFETIME: Final = 600
 MAX_TICKET_LIFETIME: Final = 86_400
 # Seconds without a request after which others may have its place at the server.
-IDLE_TIME: Final = 60
+IDLE_TIME: Final = 20
 # A server ends what nobody says to be alive after minutes, however much is fetched.
 PING_INTERVAL: Final = timedelta(seconds=30)
 # How many a server has at a time; who has long not fetched makes room for one more.
@@ -213,23 +214,22 @@ class Transcode:
         params = self._params | _quality(access.connection)
         try:
             answer = await self._stream("GET", path, params)
-        except PlexResponseError, PlexServerError:
-            # It may convert no more at a time.
-            if not await self._async_make_room():
+        except PlexServerError as err:
+            # It converts no more at a time.
+            is_full = err.status == HTTPStatus.SERVICE_UNAVAILABLE
+            if not (is_full and await self._async_make_room()):
                 raise
             answer = await self._stream("GET", path, params)
         async with answer:
             return await self._async_lines(answer)
 
     async def _async_make_room(self) -> bool:
-        """Stop what the server does for nobody, return if there was such."""
-        idle = [
-            each
-            for each in self._hass.data[_TRANSCODES].values()
-            if each.server is self.server and each.is_idle
-        ]
-        await asyncio.gather(*(each.async_stop() for each in idle))
-        return bool(idle)
+        """Stop what nobody has fetched for longest, return if there is such."""
+        for each in self._hass.data[_TRANSCODES].values():
+            if each.server is self.server and each.is_idle:
+                await each.async_stop()
+                return True
+        return False
 
     async def async_playlist(self, name: str) -> bytes:
         """Return a playlist, in which there is nothing but files of the session.
