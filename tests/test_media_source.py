@@ -389,6 +389,11 @@ async def test_artist(panel: Panel, attic: MediaServer, plex: PlexEmulator) -> N
     path = ("Attic", "Music", "The Tins")
     node = await panel.open(*path)
     assert (node["title"], titles_of(node)) == ("The Tins", ["Album", "Single"])
+    for key in range(100, 200):
+        artist.add(Entry(key, "album", f"Live {key}", is_single=True))
+    more = child(await panel.open(*path), "101 - 102")
+    rest = await panel.browse(more["media_content_id"])
+    assert titles_of(rest) == ["Live 198", "Live 199"]
     plex.faults.add(
         Reply(json_answer({"MediaContainer": {"Metadata": [artist.data()]}})),
         path="/library/metadata/1",
@@ -669,7 +674,8 @@ async def test_not_playable(
         if entry.type == "movie":
             entry.files = []
     for each in (photo, film):
-        with pytest.raises(Unresolvable, match="has nothing to play or show"):
+        nothing = f"{each['title']} has nothing to play or show"
+        with pytest.raises(Unresolvable, match=nothing):
             await media_source.async_resolve_media(hass, each["media_content_id"], None)
 
 

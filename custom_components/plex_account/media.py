@@ -198,7 +198,7 @@ async def async_search(
     finally:
         for task in asking:
             task.cancel()
-        await asyncio.gather(*asking, return_exceptions=True)
+        await asyncio.wait(asking)
     if errors and len(errors) == len(asked):
         raise errors[0]
     found = [task.result() for task in asking if task in done]

@@ -325,7 +325,10 @@ class MediaServer(Host):
                 return self._search(received)
             case ["playlists"]:
                 return self._page(received, library.playlists)
-            case ["playlists", key, *rest] if entry := library.find(key):
+            case ["playlists", key, *rest] if (
+                entry := library.find(key)
+            ) in library.playlists:
+                assert entry
                 return self._page(received, entry.children if rest else [entry])
         raise RefusedError(NOT_FOUND)
 
