@@ -44,7 +44,7 @@ ELSEWHERE = {
         *("api/server", "api/streams", "api/connections"),
         *("coordinator", "http", "hls", "push"),
     ),
-    "api.transport": ("api/transport", "api/http", "api/server"),
+    "api.transport": ("api/transport", "api/http", "api/server", "http"),
     "base_coordinator": ("coordinator", "init"),
     "binary_sensor": ("entity", "init"),
     "callback": ("config_flow",),

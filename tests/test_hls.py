@@ -293,15 +293,19 @@ async def test_most_at_a_time(
     attic.transcoder.most = 3
     paths = [await resolve(hass, attic, film) for _ in range(5)]
     playlists = [await start(player, path) for path in paths[:3]]
+    begin = "/video/:/transcode/universal/start.m3u8"
+    plex.requests.clear()
     async with player.get(paths[3]) as answer:
         assert answer.status == HTTPStatus.BAD_GATEWAY
+    assert len(plex.requests.matching(path=begin)) == 1
     await tick(timedelta(seconds=11))
     assert await lines(player, playlists[0])
     await tick(timedelta(seconds=11))
     # What is wrong with a film is no reason to end another.
-    rule = plex.faults.add(error(500), path="/video/:/transcode/universal/start.m3u8")
+    rule = plex.faults.add(error(500), path=begin)
     async with player.get(paths[3]) as answer:
         assert answer.status == HTTPStatus.BAD_GATEWAY
+    assert len(attic.transcoder.sessions) == 3
     plex.faults.remove(rule)
     playlists.append(await start(player, paths[3]))
     for playlist, status in zip(playlists, (200, 404, 200, 200), strict=True):
