@@ -39,7 +39,7 @@ class PlexCoordinator[DataT](TimestampDataUpdateCoordinator[DataT]):
         entry: ConfigEntry,
         name: str,
         identifier: str,
-        update_interval: timedelta | None,
+        update_interval: timedelta,
     ) -> None:
         """Initialize the coordinator; `identifier` is that of the device."""
         super().__init__(
@@ -48,10 +48,10 @@ class PlexCoordinator[DataT](TimestampDataUpdateCoordinator[DataT]):
             config_entry=entry,
             name=name,
             # Where many homes start at the same time they shall not go on in step.
-            update_interval=update_interval and update_interval * random.random(),
+            update_interval=update_interval * random.random(),
             always_update=False,
         )
-        self._interval = update_interval
+        self._interval: timedelta | None = update_interval
         self.session = async_get_clientsession(hass)
         self.identity = client_identity(hass, entry.data[CONF_CLIENT_IDENTIFIER])
         self.device_identifier = (DOMAIN, identifier)

@@ -117,7 +117,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             entry,
             f"Plex server {resource.name}",
             identifier,
-            SERVER_UPDATE_INTERVAL if resource.presence else None,
+            SERVER_UPDATE_INTERVAL,
         )
         self._store = store
         self._ask_plex_tv = ask_plex_tv
