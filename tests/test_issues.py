@@ -173,6 +173,26 @@ async def test_without_encryption(
     assert bool(tokens) == (expected == ["unencrypted"])
 
 
+async def test_what_has_been_mended(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """A server is no reason to complain in another way while it is looked for."""
+    await plex.encrypt_server(attic, encrypt=False)
+    attic.listing.https_required = True
+    await tick(ACCOUNT_POLL)
+    assert keys(hass) == ["encryption_required"]
+    updates = async_capture_events(hass, ir.EVENT_REPAIRS_ISSUE_REGISTRY_UPDATED)
+    await plex.encrypt_server(attic, encrypt=True)
+    attic.listing.https_required = False
+    await tick(ACCOUNT_POLL)
+    assert keys(hass) == []
+    assert [update.data["action"] for update in updates] == ["remove"]
+
+
 async def test_renamed_account(
     hass: HomeAssistant, attic: MediaServer, config_entry: MockConfigEntry, tick: Tick
 ) -> None:

@@ -269,6 +269,9 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             self._looked_at = -BETTER_CONNECTION_INTERVAL
         if resource != before:
             self.data = replace(self.data, resource=resource)
+            if not self.data.reachable:
+                # Other ways may be allowed now, so what was found is no verdict.
+                self._forget_outcome()
             self._choose_interval()
             self._async_listen()
             self.async_update_listeners()
@@ -577,12 +580,15 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
     @callback
     def _async_tell_lost(self) -> None:
         """Say that the server can't be reached, though it is still looked for."""
-        # What the last look has shown is not true any more.
-        nothing = ProbeOutcome(best=None, tried={})
-        self.data = replace(
-            self.data, reachable=False, outcome=self.data.outcome and nothing
-        )
+        self.data = replace(self.data, reachable=False)
+        self._forget_outcome()
         self.async_update_listeners()
+
+    @callback
+    def _forget_outcome(self) -> None:
+        """Forget what the last look has shown, which is not true any more."""
+        nothing = ProbeOutcome(best=None, tried={})
+        self.data = replace(self.data, outcome=self.data.outcome and nothing)
 
     @callback
     def _pause_while_down(self) -> float | None:

@@ -58,12 +58,17 @@ class Listener:
         """Accept connections."""
         if self._runner:
             return
-        server = web.Server(
-            partial(self._handler, self), access_log=None, handler_cancellation=True
-        )
-        self._runner = web.ServerRunner(server, shutdown_timeout=PATIENCE)
-        await self._runner.setup()
-        site = web.SockSite(self._runner, self._socket, ssl_context=self._ssl_context)
+
+        async def handle(request: web.BaseRequest) -> web.StreamResponse:
+            if self._runner is not runner and request.transport:
+                # Its handshake was under way at the stop, so it was not dropped then.
+                request.transport.abort()
+            return await self._handler(self, request)
+
+        server = web.Server(handle, access_log=None, handler_cancellation=True)
+        self._runner = runner = web.ServerRunner(server, shutdown_timeout=PATIENCE)
+        await runner.setup()
+        site = web.SockSite(runner, self._socket, ssl_context=self._ssl_context)
         await site.start()
 
     async def stop(self) -> None:
