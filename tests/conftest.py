@@ -3,6 +3,7 @@
 from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
+import logging
 import random
 from socket import AF_UNSPEC
 from typing import Any, cast
@@ -23,6 +24,7 @@ from custom_components.plex_account.const import (
     CONF_CLIENT_IDENTIFIER,
     CONF_SERVER_URL,
     DOMAIN,
+    LOGGER,
 )
 from homeassistant.const import CONF_TOKEN
 from homeassistant.core import HomeAssistant
@@ -66,6 +68,9 @@ def pytest_runtest_makereport() -> Generator[
 @pytest.fixture(autouse=True)
 def no_unexpected_error(caplog: pytest.LogCaptureFixture) -> Generator[None]:
     """Fail for what is logged as unexpected; who expects it clears the log."""
+    # The harness wants all that Home Assistant has to say, which takes a while.
+    caplog.set_level(logging.WARNING)
+    caplog.set_level(logging.DEBUG, LOGGER.name)
     yield
     for phase in ("setup", "call"):
         assert not unexpected(caplog.get_records(phase))
