@@ -9,6 +9,30 @@ from .replies import Data, plex_data
 
 FREE_FEATURES = ("adaptive_bitrate", "home", "two-factor-authentication")
 PASS_FEATURES = (*FREE_FEATURES, "pass", "webhooks")
+# What no client here asks for, but some want to be there.
+ALWAYS = {
+    "anonymous": False,
+    "emailOnlyAuth": False,
+    "mailingListStatus": "unsubscribed",
+    "mailingListActive": False,
+    "profile": {
+        "autoSelectAudio": True,
+        "defaultAudioLanguage": "en",
+        "defaultSubtitleLanguage": "en",
+        "autoSelectSubtitle": 1,
+        "defaultSubtitleAccessibility": 0,
+        "defaultSubtitleForced": 0,
+        "watchedIndicator": 1,
+        "mediaReviewsVisibility": 0,
+    },
+    "subscriptions": [],
+    "adsConsent": None,
+    "adsConsentSetAt": None,
+    "adsConsentReminderAt": None,
+    "experimentalFeatures": False,
+    "backupCodesCreated": False,
+    "attributionPartner": None,
+}
 
 
 @dataclass
@@ -128,13 +152,21 @@ def user_data(token: AccountToken) -> Data:
     """Return what plex.tv answers about the user who has this token."""
     account = token.account
     user = account.user
-    data: dict[str, Any] = plex_data(user) | {
-        "subscription": plex_data(user.subscription),
-        "profile": {},
-        "services": [plex_data(service) for service in user.services],
-        "authToken": token.text,
-        "rememberExpiresAt": token.remember_expires_at,
-        "hasPassword": account.password is not None,
-        "twoFactorEnabled": account.verification_code is not None,
-    }
+    data: dict[str, Any] = (
+        plex_data(user)
+        | ALWAYS
+        | {
+            "subscription": plex_data(user.subscription),
+            "services": [plex_data(service) for service in user.services],
+            "authToken": token.text,
+            "rememberExpiresAt": token.remember_expires_at,
+            "hasPassword": account.password is not None,
+            "twoFactorEnabled": account.verification_code is not None,
+        }
+    )
     return {name: data[name] for name in data if name not in account.left_out}
+
+
+def signed_in_data(token: AccountToken) -> Data:
+    """Return what plex.tv answers to a sign-in: a little more."""
+    return user_data(token) | {"pastSubscriptions": [], "trials": []}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import clock
-from .accounts import Account, AccountToken, user_data
+from .accounts import Account, AccountToken, signed_in_data, user_data
 from .host import Host
 from .pictures import draw_qr_code
 from .pins import SHORT_LIFETIME, STRONG_LIFETIME, Pin, new_code
@@ -174,7 +174,7 @@ class PlexTv(Host):
                 self._failures[received.remote] += 1
             raise
         token = self.issue(account, received.client_identifier)
-        return self._reply(received, "user", user_data(token), 201)
+        return self._reply(received, "user", signed_in_data(token), 201)
 
     def _check(self, login: str, password: str, code: str) -> Account:
         for account in self._world.accounts:
