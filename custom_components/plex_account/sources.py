@@ -185,31 +185,32 @@ async def _async_ask_own_servers(
     )
     failures: list[HomeAssistantError] = []
     asking: set[asyncio.Task[SourceAnswer]] = set()
-    waiting: set[asyncio.Task[SourceAnswer]] = set()
     try:
         async with asyncio.timeout(SERVERS_TIMEOUT):
+            if len(servers) == 1:
+                # As in most homes, and it needs no task of its own.
+                return await _async_ask_server(servers[0], source, refresh=refresh)
             for asked, patience in ((servers[:1], HEAD_START), (servers[1:], None)):
-                begun = {
+                asking |= {
                     create_eager_task(
                         _async_ask_server(server, source, refresh=refresh)
                     )
                     for server in asked
                 }
-                asking |= begun
-                waiting |= begun
-                while waiting:
-                    done, waiting = await asyncio.wait(
-                        waiting,
+                while asking:
+                    done, _ = await asyncio.wait(
+                        asking,
                         timeout=patience,
                         return_when=asyncio.FIRST_COMPLETED,
                     )
+                    if not done:
+                        break
                     for task in done:
+                        asking.remove(task)
                         try:
                             return task.result()
                         except HomeAssistantError as err:
                             failures.append(err)
-                    if not done:
-                        break
     except TimeoutError:
         name = servers[0].data.resource.name
         failures.append(HomeAssistantError(**translation("timeout_connect", name=name)))
