@@ -24,6 +24,8 @@ from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers.aiohttp_client import (
     DATA_CONNECTOR,
     DATA_RESOLVER,
+    MAXIMUM_CONNECTIONS,
+    MAXIMUM_CONNECTIONS_PER_HOST,
     HassAsyncDNSResolver,
 )
 from homeassistant.util.ssl import SSLCipherList
@@ -53,7 +55,12 @@ async def home_assistant() -> AsyncGenerator[HomeAssistant]:
         # It would look for names in the network.
         resolver = LoopbackResolver()
         hass.data[DATA_RESOLVER] = cast(HassAsyncDNSResolver, resolver)
-        connector = TCPConnector(ssl=TRUSTED, resolver=resolver)
+        connector = TCPConnector(
+            ssl=TRUSTED,
+            resolver=resolver,
+            limit=MAXIMUM_CONNECTIONS,
+            limit_per_host=MAXIMUM_CONNECTIONS_PER_HOST,
+        )
         connectors: dict[tuple[bool, int, str], BaseConnector] = {
             (True, AF_UNSPEC, SSLCipherList.PYTHON_DEFAULT): connector
         }
