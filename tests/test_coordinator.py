@@ -563,6 +563,29 @@ async def test_moved_while_off(
     assert "ERROR" not in caplog.text
 
 
+async def test_moves_while_down(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    authority: CertificateAuthority,
+    tick: Tick,
+) -> None:
+    """A server that comes back elsewhere is found before the account is due."""
+    # Another has just had plex.tv asked for its token.
+    await loaded.runtime_data.async_refresh_again("token")
+    plex.requests.clear()
+    await attic.stop()
+    await tick(SERVER_POLL)
+    await tick(timedelta(seconds=20))
+    await tick(timedelta(seconds=20))
+    # As it was lost, and once since.
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 2
+    await answer_elsewhere(attic, authority)
+    await tick(timedelta(seconds=80))
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+
+
 async def test_servers_come_and_go(
     hass: HomeAssistant,
     plex: PlexEmulator,

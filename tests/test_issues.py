@@ -13,7 +13,7 @@ from custom_components.plex_account import server_coordinator
 from custom_components.plex_account.api import connections
 from custom_components.plex_account.const import DOMAIN, TROUBLESHOOTING_URL
 from custom_components.plex_account.server_coordinator import Trouble
-from homeassistant.const import STATE_OFF
+from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
@@ -191,6 +191,25 @@ async def test_what_has_been_mended(
     await tick(ACCOUNT_POLL)
     assert keys(hass) == []
     assert [update.data["action"] for update in updates] == ["remove"]
+
+
+async def test_encrypts_again(
+    hass: HomeAssistant,
+    plex: PlexEmulator,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    tick: Tick,
+) -> None:
+    """What the user has mended is seen within minutes, though plex.tv is to tell it."""
+    await plex.encrypt_server(attic, encrypt=False)
+    await tick(SERVER_POLL)
+    assert keys(hass) == ["encryption_lost"]
+    for _ in range(8):
+        await tick(timedelta(seconds=70))
+    await plex.encrypt_server(attic, encrypt=True)
+    await tick(SERVER_POLL)
+    assert keys(hass) == []
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
 
 
 async def test_renamed_account(

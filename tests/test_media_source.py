@@ -825,3 +825,16 @@ async def test_image(
     item = film["media_content_id"]
     assert await media_source.async_get_media_image(hass, item) is None
     assert (await panel.open("Attic", "Films"))["children"][0]["thumbnail"] is None
+
+
+async def test_no_server(
+    hass: HomeAssistant, attic: MediaServer, loaded: MockConfigEntry
+) -> None:
+    """Who follows no server is told what to do."""
+    await async_setup_component(hass, "media_source", {})
+    hass.config_entries.async_update_entry(
+        loaded, options={"left_out_servers": [attic.machine_identifier]}
+    )
+    await hass.config_entries.async_reload(loaded.entry_id)
+    with pytest.raises(BrowseError, match="Choose some under Configure"):
+        await media_source.async_browse_media(hass, ROOT)

@@ -10,10 +10,11 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.plex_account.const import DOMAIN
 from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 
-from . import Tick, issue_keys, setup_integration, state_of
+from . import Tick, issue_keys, perform, setup_integration, state_of
 from .const import ACCOUNT_POLL, PLEX_DIRECT, SERVER_POLL
 from .plex_emulator import (
     CertificateAuthority,
@@ -22,6 +23,7 @@ from .plex_emulator import (
     MediaServer,
     PlexEmulator,
 )
+from .plex_emulator.emulator import LOOPBACK
 
 CONNECTIVITY = "binary_sensor.attic_connectivity"
 
@@ -138,5 +140,30 @@ async def test_allowed_too_late(
             config_entry, options={"left_out_servers": [attic.machine_identifier]}
         )
         await hass.config_entries.async_setup(config_entry.entry_id)
-    assert (await confirm(client, flow))["type"] == "create_entry"
+    assert (await confirm(client, flow))["reason"] == "nothing_allowed"
     assert issue_keys(hass) == set()
+
+
+async def test_not_needed_any_more(
+    hass: HomeAssistant,
+    attic: MediaServer,
+    loaded: MockConfigEntry,
+    hass_client: ClientSessionGenerator,
+    authority: CertificateAuthority,
+    tick: Tick,
+) -> None:
+    """To confirm a repair that has just been made allows nothing, and ends it."""
+    assert await async_setup_component(hass, "repairs", {})
+    await attic.encrypt(None)
+    await tick(SERVER_POLL)
+    assert issue_keys(hass) == {"encryption_lost"}
+    with pytest.raises(HomeAssistantError) as raised:
+        await perform(hass, "get_transient_token")
+    assert raised.value.translation_key == "server_unencrypted"
+    flow = await begin_to_fix(client := await hass_client(), hass)
+    await attic.encrypt(authority.server_context(*LOOPBACK))
+    assert (await confirm(client, flow))["reason"] == "nothing_allowed"
+    assert issue_keys(hass) == set()
+    assert state_of(hass, CONNECTIVITY) == STATE_ON
+    store = loaded.runtime_data.store
+    assert store.https_worked(attic.machine_identifier)

@@ -272,7 +272,8 @@ class PlexAccountConfigFlow(ConfigFlow, domain=DOMAIN):
         """Sign out if the flow ends with a token that no entry owns."""
         self._removed = True
         if self._entry and self._has_still_to_sign_in(self._entry):
-            self._entry.async_start_reauth(self.hass)
+            # Once it is known that this one is gone, else the user sees both.
+            self.hass.loop.call_soon(self._entry.async_start_reauth, self.hass)
         if self._pin:
             self.hass.async_create_background_task(
                 self._async_end(self._pin), "Plex PIN"

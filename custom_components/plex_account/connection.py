@@ -59,6 +59,13 @@ class PlexServerData:
         return told or self.resource.product_version
 
     @property
+    def only_unencrypted(self) -> bool | None:
+        """Return if the server could only be reached in a way that is not used."""
+        if self.reachable:
+            return False
+        return self.outcome.only_unencrypted if self.outcome else None
+
+    @property
     def certificate_is_good(self) -> bool:
         """Return if no name that was tried has a certificate that is another's."""
         return self.outcome is None or not self.outcome.certificate_failed

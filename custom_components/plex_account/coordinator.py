@@ -39,8 +39,8 @@ RATE_LIMIT_PAUSE: float = 60
 # Seconds until plex.tv is asked again that has not answered since the start; doubled
 # each time, up to the usual interval.
 RETRY_INTERVAL: float = 60
-# Seconds between two questions because servers that were in trouble accept no token.
-TOKEN_COOLDOWN: float = 60
+# Seconds between two questions about the same because servers are still in trouble.
+TROUBLE_COOLDOWN: float = 60
 # Seconds that the servers may hold up Home Assistant's start.
 START_TIMEOUT: float = 1.5
 
@@ -84,7 +84,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         # when not even an action does.
         self._paused_until = self._closed_until = 0.0
         self._retry_interval = RETRY_INTERVAL
-        self._token_asked_at: float = -TOKEN_COOLDOWN
+        self._asked_again: dict[str, float] = {}
 
     async def async_start(self) -> None:
         """Connect to the servers that are known, while plex.tv is asked for news.
@@ -136,16 +136,17 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
         if self.hass.loop.time() >= self._paused_until:
             await self.async_refresh_together()
 
-    async def async_refresh_for_token(self) -> None:
-        """Ask plex.tv for the tokens of servers that have accepted none for a while.
+    async def async_refresh_again(self, what: str) -> None:
+        """Ask plex.tv for something of servers that have been in trouble for a while.
 
         It is asked now and then for all of them, and not for who is signed out.
         """
         if self._refresh is None or self._refresh.done():
             now = self.hass.loop.time()
-            if self.is_signed_out or now - self._token_asked_at < TOKEN_COOLDOWN:
+            asked = self._asked_again.get(what, -TROUBLE_COOLDOWN)
+            if self.is_signed_out or now - asked < TROUBLE_COOLDOWN:
                 return
-            self._token_asked_at = now
+            self._asked_again[what] = now
         await self.async_refresh_for_server()
 
     @override
@@ -318,7 +319,7 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
                     store=self.store,
                     push_slots=self._push_slots,
                     ask_plex_tv=self.async_refresh_for_server,
-                    ask_for_token=self.async_refresh_for_token,
+                    ask_again=self.async_refresh_again,
                 )
                 self.servers[key] = server
                 server.async_add_listener(partial(self._async_server_updated, server))

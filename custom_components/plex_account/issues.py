@@ -68,14 +68,7 @@ def _is_unencrypted(data: PlexServerData) -> bool | None:
     if data.reachable and data.connection:
         return not is_encrypted(data.connection)
     # Now nothing is sent, of which there is another issue.
-    return False if _only_answers_unencrypted(data) else None
-
-
-def _only_answers_unencrypted(data: PlexServerData) -> bool | None:
-    """Return if the server could only be reached in a way that is not used."""
-    if data.reachable:
-        return False
-    return data.outcome.only_unencrypted if data.outcome else None
+    return False if data.only_unencrypted else None
 
 
 def _may_be_allowed(data: PlexServerData) -> bool:
@@ -85,12 +78,12 @@ def _may_be_allowed(data: PlexServerData) -> bool:
 
 def _has_lost_encryption(data: PlexServerData) -> bool | None:
     """Return if the server used to be reached in a better way."""
-    return _only_answers_unencrypted(data) and _may_be_allowed(data)
+    return data.only_unencrypted and _may_be_allowed(data)
 
 
 def _needs_encryption(data: PlexServerData) -> bool | None:
     """Return if the server has no way that it, or its place, allows."""
-    return _only_answers_unencrypted(data) and not _may_be_allowed(data)
+    return data.only_unencrypted and not _may_be_allowed(data)
 
 
 _CHECKS: Final[dict[str, Callable[[PlexServerData], bool | None]]] = {

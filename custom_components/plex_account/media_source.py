@@ -50,6 +50,7 @@ from .media import PHOTO_PATH, async_search, picture_params, server_identifier
 from .media_nodes import SECTION_CLASSES, folder, found_nodes, page_node
 from .playing import async_play
 from .server_coordinator import PlexServerCoordinator
+from .targets import get_servers
 from .texts import async_text
 
 # Items for each kind that a search finds.
@@ -215,7 +216,7 @@ class PlexMediaSource(MediaSource):
                     name if server.data.reachable else f"{name} ({down})",
                     can_search=True,
                 )
-                for server in account.servers.values()
+                for server in get_servers(account)
                 for name in (server.data.resource.name,)
             ],
             can_search=True,

@@ -30,14 +30,19 @@ class AllowPlainHttpFlow(ConfirmRepairFlow):
         self, user_input: dict[str, str] | None = None
     ) -> RepairsFlowResult:
         """Say what it means, and allow it."""
-        if user_input is not None:
-            assert self.data
-            entry: PlexConfigEntry | None = self.hass.config_entries.async_get_entry(
-                str(self.data["entry_id"])
-            )
-            # It may have been unloaded or removed meanwhile.
-            if entry and entry.state is ConfigEntryState.LOADED:
-                identifier = str(self.data["machine_identifier"])
-                if server := entry.runtime_data.servers.get(identifier):
-                    await server.async_allow_plain_http()
+        if user_input is not None and not await self._async_allow():
+            return self.async_abort(reason="nothing_allowed")
         return await super().async_step_confirm(user_input)
+
+    async def _async_allow(self) -> bool:
+        """Allow it, and return if there is still a server to which that applies."""
+        assert self.data
+        entry: PlexConfigEntry | None = self.hass.config_entries.async_get_entry(
+            str(self.data["entry_id"])
+        )
+        # It may have been unloaded or removed meanwhile.
+        if entry is None or entry.state is not ConfigEntryState.LOADED:
+            return False
+        identifier = str(self.data["machine_identifier"])
+        server = entry.runtime_data.servers.get(identifier)
+        return server is not None and await server.async_allow_plain_http()

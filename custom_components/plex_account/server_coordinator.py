@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
+from functools import partial
 import random
 from typing import Any, override
 
@@ -108,7 +109,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         store: PlexStore,
         push_slots: asyncio.Semaphore,
         ask_plex_tv: Callable[[], Awaitable[None]],
-        ask_for_token: Callable[[], Awaitable[None]],
+        ask_again: Callable[[str], Awaitable[None]],
     ) -> None:
         """Initialize the coordinator; the last two ask plex.tv about its servers."""
         identifier = resource.client_identifier
@@ -121,7 +122,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         )
         self._store = store
         self._ask_plex_tv = ask_plex_tv
-        self._ask_for_token = ask_for_token
+        self._ask_again = ask_again
         # What plex.tv has made of the last request of the account.
         self._plex_tv_answers = self._is_signed_out = False
         self.data = PlexServerData(
@@ -158,6 +159,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         # What somebody has noticed about a token, which is over with the next one.
         self._trouble: tuple[TransientToken, Trouble] | None = None
         self._tried_at: float = -KNOWN_DEAD_TIME
+        self._is_asking = False
         self._data_at_last_refresh = self.data
         # Those who fetch files from it, and are not to outlive it.
         self.players: set[asyncio.Task[Any]] = set()
@@ -275,12 +277,14 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             self._choose_interval()
             self._async_listen()
             self.async_update_listeners()
-        return not (
+        is_good = (
             before.presence
             and resource.presence
             and self.last_update_success
             and self._connector.may_be_used(self.data)
         )
+        # Who is asking takes over by himself what is new.
+        return not is_good and not self._is_asking
 
     @callback
     def _choose_interval(self) -> None:
@@ -333,15 +337,22 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         """Take over that somebody has reached the server by HTTPS."""
         self.data = replace(self.data, https_worked=True)
 
-    async def async_allow_plain_http(self) -> None:
-        """Forget that HTTPS has worked, so that plain HTTP may be used again."""
+    async def async_allow_plain_http(self) -> bool:
+        """Forget that HTTPS has worked, so that plain HTTP may be used again.
+
+        Nothing is allowed, and False returned, if the server can be reached after all.
+        """
+        await self._async_wait_for(self._ask_plex_tv)
         # A look that is under way knows nothing of it.
         await self.async_refresh_together()
+        if self.data.reachable:
+            return False
         self.data = replace(self.data, https_worked=False)
         self._store.async_set_https_worked(
             self.data.resource.client_identifier, worked=False
         )
         await self.async_refresh_together()
+        return True
 
     async def async_get_access(self) -> ServerAccess:
         """Return how to reach the server, after another try if we could not.
@@ -352,6 +363,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         while not self._shutdown_requested:
             data = self.data
             tried = self.hass.loop.time() - self._tried_at
+            if data.only_unencrypted and tried < KNOWN_DEAD_TIME:
+                raise HomeAssistantError(
+                    **translation("server_unencrypted", name=data.resource.name)
+                )
             if data.outcome and not data.reachable and tried < KNOWN_DEAD_TIME:
                 raise HomeAssistantError(
                     **translation(
@@ -420,6 +435,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
         was_good = self.last_update_success
         patience = PATIENCE if self._in_doubt else CHECK_TIMEOUT
         self._in_doubt = False
+        self._is_asking = True
         try:
             if trouble is None and was_good and self.data.token:
                 trouble = await self._async_check(self.data.token, patience)
@@ -440,6 +456,8 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                 **server_error_translation(err, self.data.resource.name),
                 retry_after=pause,
             ) from err
+        finally:
+            self._is_asking = False
         self._down_since = None
         self._choose_interval()
         return self.data
@@ -523,7 +541,7 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             # The token that plex.tv gave for this server may have changed.
             is_news = self.last_update_success
             await self._async_wait_for(
-                self._ask_plex_tv if is_news else self._ask_for_token
+                self._ask_plex_tv if is_news else partial(self._ask_again, "token")
             )
             if self.data.resource.access_token == used.access_token:
                 raise
@@ -560,7 +578,10 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
             # plex.tv tells later leads to a refresh of its own.
             if asked.reachable:
                 await self._async_wait_for(self._ask_plex_tv)
-            if self.data.resource.connections != asked.resource.connections:
+            elif self._down_since is not None and self.update_interval:
+                # Or get another one while it is looked for.
+                await self._async_wait_for(partial(self._ask_again, "address"))
+            if self.data.resource != asked.resource:
                 found = await self._connector.find(self.data)
         self._async_learn(found)
         if found.name_blocked and not asked.name_blocked:
@@ -572,8 +593,13 @@ class PlexServerCoordinator(PlexCoordinator[PlexServerData]):
                 f"{self.name} plex.tv",
             )
         if not self.data.reachable:
+            key = (
+                "server_unencrypted"
+                if self.data.only_unencrypted
+                else "server_unreachable"
+            )
             raise UpdateFailed(
-                **translation("server_unreachable", name=self.data.resource.name),
+                **translation(key, name=self.data.resource.name),
                 retry_after=self._pause_while_down(),
             )
 
