@@ -579,8 +579,8 @@ async def test_moves_while_down(
     await tick(SERVER_POLL)
     await tick(timedelta(seconds=20))
     await tick(timedelta(seconds=20))
-    # As it was lost, and once since.
-    assert len(plex.requests.matching(path="/api/v2/resources")) == 2
+    # Only as it was lost.
+    assert len(plex.requests.matching(path="/api/v2/resources")) == 1
     await answer_elsewhere(attic, authority)
     await tick(timedelta(seconds=80))
     assert state_of(hass, CONNECTIVITY) == STATE_ON

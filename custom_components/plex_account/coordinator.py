@@ -159,6 +159,8 @@ class PlexAccountCoordinator(PlexCoordinator[PlexAccountData]):
     @override
     async def _async_ask(self) -> PlexAccountData:
         """Fetch the account, and adjust the servers and devices to it."""
+        # Whatever it is asked for, it tells the addresses of servers.
+        self._asked_again["address"] = self.hass.loop.time()
         try:
             data = await self._async_fetch()
         except PlexError as err:
